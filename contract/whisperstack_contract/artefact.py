@@ -1,0 +1,89 @@
+"""The two manifests of a model artefact, and where they lie.
+
+`ArchiveManifest` travels inside model.tar.gz: what the archive holds, with a SHA-256 for every file, so that weights are checked
+before they are loaded. `ReleaseManifest` lies beside the archive: the little that synth needs to know of it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+ARCHIVE_MANIFEST_FILENAME: Final = "manifest.json"
+RELEASE_MANIFEST_FILENAME: Final = "release.json"
+ARTEFACTS_FOLDER: Final = PurePosixPath("build/artefacts")  # below the project's root
+
+_SCHEMA: Final = 1
+
+
+@dataclass(frozen=True)
+class WeightsSource:
+    """Where the weights come from. kind: 'official', 'package' or 'ctranslate2'; sha256: of the file as it was found there."""
+
+    kind: str
+    name: str
+    licence: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ArchiveManifest:
+    """files: path inside the archive → SHA-256 hex digest, for every file but this one. weights: one of those paths."""
+
+    engine: str
+    model: str
+    weights: str
+    source: WeightsSource
+    files: dict[str, str]
+    built_with: dict[str, str]
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ArchiveManifest":
+        """Raises ValueError where `text` is not an archive manifest of this schema."""
+        values = _values(text, "archive manifest")
+        try:
+            return cls(**{**values, "source": WeightsSource(**values["source"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not an archive manifest: {error}; build the artefact again") from error
+
+
+@dataclass(frozen=True)
+class ReleaseManifest:
+    """digest: SHA-256 of model.tar.gz. example: True only for the stand-in that lets synth work with nothing built."""
+
+    engine: str
+    model: str
+    digest: str
+    archive_bytes: int
+    layout: str = "archive"
+    example: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ReleaseManifest":
+        """Raises ValueError where `text` is not a release manifest of this schema."""
+        try:
+            return cls(**_values(text, "release manifest"))
+        except TypeError as error:
+            raise ValueError(f"not a release manifest: {error}; build the artefact again") from error
+
+
+def artefact_folder(engine: str, model: str) -> PurePosixPath:
+    """Folder of one built artefact (model.tar.gz and its release manifest), relative to the project's root."""
+    return ARTEFACTS_FOLDER / engine / model
+
+
+def _values(text: str | bytes, what: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+        schema = values.pop("schema")
+    except (ValueError, AttributeError, KeyError) as error:
+        raise ValueError(f"not a {what}: {error}; build the artefact again") from error
+    if schema != _SCHEMA:
+        raise ValueError(f"{what} has schema {schema}; this version reads {_SCHEMA}; build the artefact again")
+    return dict(values)

@@ -1,0 +1,141 @@
+"""Everything that can keep a recording from becoming a transcript, as stable codes.
+
+TranscriptionError
+├── RejectedInputError          the recording cannot be transcribed, however often it is tried
+│   ├── FolderMarkerError
+│   ├── EmptyFileError
+│   ├── FileTooLargeError
+│   ├── NotAudioError
+│   ├── NoAudioTrackError
+│   ├── NoSamplesError
+│   ├── AudioTooLongError
+│   └── DecodingFailedError
+├── InvalidOptionsError         the request asks for something that does not exist
+├── VersionGoneError            the uploaded version was deleted before it could be read
+└── ServiceError                the recording may be fine; trying again can help
+    ├── DecodingTimedOutError
+    ├── ModelUnavailableError
+    └── InferenceFailedError
+
+A code, once released, keeps its meaning. An error travels as ``{"error": {"code", "message", "retryable"}}``.
+"""
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, ClassVar, Final
+
+
+class TranscriptionError(Exception):
+    """Base of all: `code` for programs, the message for people (value, limit, remedy)."""
+
+    code: ClassVar[str]
+    http_status: ClassVar[int]
+    retryable: ClassVar[bool]
+
+    def document(self) -> "ErrorDocument":
+        return ErrorDocument(self.code, str(self), self.retryable)
+
+
+class RejectedInputError(TranscriptionError):
+    retryable = False
+    http_status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class FolderMarkerError(RejectedInputError):
+    code = "folder_marker"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class EmptyFileError(RejectedInputError):
+    code = "empty_file"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class FileTooLargeError(RejectedInputError):
+    code = "file_too_large"
+    http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class NotAudioError(RejectedInputError):
+    code = "not_audio"
+    http_status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class NoAudioTrackError(RejectedInputError):
+    code = "no_audio_track"
+
+
+class NoSamplesError(RejectedInputError):
+    code = "no_samples"
+
+
+class AudioTooLongError(RejectedInputError):
+    code = "audio_too_long"
+
+
+class DecodingFailedError(RejectedInputError):
+    code = "decoding_failed"
+
+
+class InvalidOptionsError(TranscriptionError):
+    code = "invalid_options"
+    http_status = HTTPStatus.BAD_REQUEST
+    retryable = False
+
+
+class VersionGoneError(TranscriptionError):
+    code = "version_gone"
+    http_status = HTTPStatus.GONE
+    retryable = False
+
+
+class ServiceError(TranscriptionError):
+    retryable = True
+    http_status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class DecodingTimedOutError(ServiceError):
+    code = "decoding_timed_out"
+    http_status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class ModelUnavailableError(ServiceError):
+    code = "model_unavailable"
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class InferenceFailedError(ServiceError):
+    code = "inference_failed"
+
+
+@dataclass(frozen=True)
+class ErrorDocument:
+    """The form in which an error travels: through SageMaker, into S3, to the client."""
+
+    code: str
+    message: str
+    retryable: bool
+
+    def to_json(self) -> str:
+        return json.dumps(self.as_dict(), ensure_ascii=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.message, "retryable": self.retryable}}
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "ErrorDocument | None":
+        """The error in `text`, or None where `text` holds something else, such as a transcript or an HTML page."""
+        try:
+            error = json.loads(text)["error"]
+            return cls(str(error["code"]), str(error["message"]), bool(error["retryable"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def _leaves(error: type[TranscriptionError]) -> list[type[TranscriptionError]]:
+    children = error.__subclasses__()
+    return [leaf for child in children for leaf in _leaves(child)] if children else [error]
+
+
+ERRORS_BY_CODE: Final = {error.code: error for error in _leaves(TranscriptionError)}
