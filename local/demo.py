@@ -1,0 +1,82 @@
+"""The main job in one go: deploy to an embedded AWS, send recordings through, show what came of them."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from local.deployment import Deployment, deploy
+from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
+from local.recordings import Recording
+from local.stages import Stages
+from local.transcription import Listener, Result, read_object, transcribe
+from whisperstack_contract.jobs import JobState
+from whisperstack_contract.transcript import Transcript
+
+_FOLDER: Final = PROJECT / "build" / "local"
+
+
+class AlreadyRunningError(Exception):
+    """Another command uses the same folder."""
+
+
+@contextmanager
+def deployed(name: str, stages: Stages, port: int | None = None) -> Iterator[tuple[EmbeddedAws, Deployment]]:
+    """An embedded AWS with the product deployed to it, in build/local/<name>; gone when the block ends."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(_own_folder(name))
+        with stages.stage("Start the embedded AWS"):
+            aws = stack.enter_context(embedded_aws(folder, port))
+        yield aws, deploy(aws, folder, stages)
+
+
+@contextmanager
+def _own_folder(name: str) -> Iterator[Path]:
+    """build/local/<name>, for one command at a time. Raises AlreadyRunningError."""
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    with (_FOLDER / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(f"another '{name}' is running from this folder; end it first") from error
+        yield _FOLDER / name
+
+
+def run_demo(recordings: Sequence[Recording], console: Console) -> bool:
+    """Deploy, transcribe, print. Returns whether every recording became a transcript."""
+    stages = Stages(console)
+    with deployed("demo", stages) as (aws, deployment):
+        listener = Listener(aws, deployment)
+        results = []
+        count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"
+        with stages.stage(f"Upload and transcribe {count}"):
+            for result in transcribe(aws, deployment, listener, recordings):
+                results.append(result)
+                line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {result.announcement.state}"
+                console.print(line, highlight=False, markup=False)
+        for result in results:
+            _print_result(aws, deployment, result, console)
+        stages.print_times()
+    console.print("The embedded AWS is gone; nothing is left running.")
+    return all(result.announcement.state is JobState.SUCCEEDED for result in results)
+
+
+def _print_result(aws: EmbeddedAws, deployment: Deployment, result: Result, console: Console) -> None:
+    announcement = result.announcement
+    console.rule(escape(str(result.recording.path)))
+    if announcement.error:
+        console.print(f"[red]{announcement.state}[/red] ({announcement.error.code}): {escape(announcement.error.message)}")
+    if json_key := announcement.outputs.get("json"):
+        transcript = Transcript.from_json(read_object(aws, deployment, json_key))
+        console.print(transcript.text.strip() or "[dim](no speech)[/dim]", markup=not transcript.text.strip(), highlight=False)
+        for warning in transcript.whisperstack.warnings:
+            console.print(f"[yellow]{warning.code}[/yellow]: {escape(warning.message)}")
+        timings = ", ".join(f"{name} {seconds:.1f}" for name, seconds in transcript.whisperstack.timings.items())
+        duration = f"{transcript.duration:.1f} s of audio, {result.seconds:.1f} s from upload to result"
+        console.print(f"[dim]{duration} ({timings})[/dim]", highlight=False)
+    for key in announcement.outputs.values():
+        console.print(f"  s3://{deployment.transcripts_bucket}/{key}", highlight=False, markup=False, soft_wrap=True)

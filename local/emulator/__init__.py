@@ -1,0 +1,12 @@
+"""A moto server, and on moto's own extension points what moto leaves out. One module for each piece.
+
+cloudformation_types   resource types that moto's CloudFormation passes over
+bucket_properties      versioning, events and lifecycle of a bucket in a template
+functions              Lambda functions run from their deployed zip, each in a process of its own
+event_sources          SQS to Lambda, with batches and partial batch responses
+endpoints              SageMaker endpoints: a process that serves the deployed model.tar.gz
+async_inference        the queue, the workers and the notifications of an asynchronous endpoint
+runtime_api            InvokeEndpoint and InvokeEndpointAsync
+
+What it does not do: IAM decisions, KMS policies, quotas, autoscaling, durability. docs/embedded-aws.md says what covers each.
+"""

@@ -1,0 +1,75 @@
+"""What the emulator's pieces share: where it listens, where it keeps files, how they call it as AWS."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+
+ACCOUNT: Final = "123456789012"
+REGION: Final = "us-east-1"
+
+# The word 'localhost' is needed: moto takes the template's bucket out of a URL with that host.
+HOST: Final = "localhost"
+
+
+class UnexpectedMotoError(RuntimeError):
+    """moto's inside is not what this emulator was written for."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """port: of the AWS endpoint. state: a folder of this emulator's own, empty at start. logs: folder for logs."""
+
+    port: int
+    state: Path
+    logs: Path
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def ready_file(self) -> Path:
+        """Written once the port is ours and answers; another program on that port could answer too."""
+        return self.state / "ready"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Environment that points any AWS SDK or CLI here, and away from a real account's files."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "embedded",
+            "AWS_SECRET_ACCESS_KEY": "embedded",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this emulator; clients are thread-safe and kept."""
+        return _client(service, self.endpoint_url)
+
+
+@functools.cache
+def _client(service: str, endpoint_url: str) -> Any:
+    session: Any = boto3.Session(aws_access_key_id="embedded", aws_secret_access_key="embedded", region_name=REGION)  # noqa: S106
+    return session.client(service, endpoint_url=endpoint_url)
+
+
+def replace(owner: type, name: str, replacement: Callable[..., Any]) -> Callable[..., Any]:
+    """Put `replacement` in the place of a function of moto's and return the original, for wrapping.
+
+    Raises UnexpectedMotoError where there is no such function, so that a new moto is noticed at start.
+    """
+    original = owner.__dict__.get(name)
+    if original is None:
+        raise UnexpectedMotoError(
+            f"moto's {owner.__module__}.{owner.__name__} has no {name!r}; install the moto version in requirements-dev.txt"
+        )
+    setattr(owner, name, replacement)
+    return original.__func__ if isinstance(original, classmethod) else original

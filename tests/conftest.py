@@ -1,0 +1,20 @@
+"""Fixtures that every suite uses."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., object]:
+    """Poll until a condition holds, or fail with what was last seen."""
+
+    def wait(condition: Callable[[], object], *, seconds: float = 30.0) -> object:
+        deadline = time.monotonic() + seconds
+        while not (seen := condition()):
+            assert time.monotonic() < deadline, f"not within {seconds} s; last seen: {seen!r}"
+            time.sleep(0.05)
+        return seen
+
+    return wait

@@ -1,0 +1,98 @@
+"""The demo as a user runs it: what it prints, how it ends, and that it leaves no process behind."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from local.embedded_aws import PROJECT
+
+SENTENCE = "ask not what your country can do for you"
+STAGES = [
+    "Start the embedded AWS",
+    "Build the model artefact",
+    "Bootstrap the account",
+    "Deploy the storage stack",
+    "Publish the model artefact",
+    "Deploy all stacks",
+    "Check that every resource is there",
+    "Wait for the endpoint",
+    "Upload and transcribe",
+]
+
+
+def start_demo(*paths):
+    """The demo in a session of its own, as in a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "local", "demo", *map(str, paths)],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": "contract"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def processes_of_the_project():
+    """pid → command of every process that runs from this folder; our own excepted."""
+    found = {}
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if str(PROJECT) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found[process.pid] = command
+    return found
+
+
+@pytest.fixture
+def nothing_left(eventually):
+    before = set(processes_of_the_project())
+    yield
+    eventually(lambda: not set(processes_of_the_project()) - before, seconds=5)
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_the_demo_prints_the_sentence_the_keys_and_the_times():
+    output, _ = (demo := start_demo()).communicate(timeout=180)
+    assert demo.returncode == 0, output
+    assert SENTENCE in " ".join(output.split())
+    for suffix in ("json", "txt", "srt", "vtt"):
+        assert f"/transcripts/jfk.mp3.{suffix}" in output
+    for stage in STAGES:
+        assert output.count(stage) >= 3, f"{stage}: start, end and time"
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_folder_with_a_bad_file_shows_every_result_and_fails(tmp_path):
+    (tmp_path / "good one.mp3").write_bytes((PROJECT / "samples" / "jfk.mp3").read_bytes())
+    (tmp_path / "notes.mp3").write_text("no sound in here\n" * 50)
+    output, _ = (demo := start_demo(tmp_path)).communicate(timeout=180)
+    assert demo.returncode == 1, output
+    assert SENTENCE in " ".join(output.split())
+    assert "not_audio" in output
+    assert f"/errors/{tmp_path.name}/notes.mp3.error.json" in output
+
+
+def test_a_path_that_does_not_exist_is_one_sentence():
+    output, _ = (demo := start_demo("nowhere.mp3")).communicate(timeout=60)
+    assert demo.returncode == 1
+    assert output.strip() == "nowhere.mp3 is neither a file nor a folder; give the path of a recording"
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_interrupt_in_any_stage_leaves_nothing_running(stage, eventually):
+    demo = start_demo()
+    for line in demo.stdout:
+        if line.startswith("…") and stage in line:
+            break
+    if stage.startswith(("Build", "Bootstrap", "Deploy", "Publish")):
+        eventually(lambda: any("leash.py" in " ".join(child.cmdline()) for child in psutil.Process(demo.pid).children()))
+    os.killpg(demo.pid, signal.SIGINT)
+    output = demo.stdout.read()
+    assert demo.wait(timeout=30) == 130, output
+    assert "Interrupted; nothing is left running." in output
+    assert "Traceback" not in output
