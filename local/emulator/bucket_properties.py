@@ -1,7 +1,12 @@
-"""What a template says of a bucket and moto's CloudFormation drops: versioning, events to EventBridge."""
+"""What a template says of a bucket and moto's CloudFormation drops: versioning, events to EventBridge.
+
+And one thing less: moto evaluates bucket policies without their conditions, so that "deny unless TLS" denies everything. Here
+policies are kept and shown, not evaluated.
+"""
 
 from typing import Any
 
+from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
 from local.emulator.surroundings import Surroundings, replace
@@ -18,6 +23,10 @@ def install(surroundings: Surroundings) -> None:
         _apply(surroundings, bucket.name, resource.get("Properties", {}))
         return bucket
 
+    def leave_open(self: FakeBucket, action: str, resource: str) -> PermissionResult:  # noqa: ARG001
+        return PermissionResult.NEUTRAL
+
+    replace(FakeBucket, "get_permission", leave_open)
     create_in_moto = replace(FakeBucket, "create_from_cloudformation_json", classmethod(create))  # type: ignore[arg-type]
     update_in_moto = replace(FakeBucket, "update_from_cloudformation_json", classmethod(update))  # type: ignore[arg-type]
 

@@ -4,6 +4,13 @@ import json
 
 import pytest
 
+TLS_ONLY = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "s3:*",
+    "Resource": "*",
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+}
 TEMPLATE = {
     "Resources": {
         "Bucket": {
@@ -15,7 +22,11 @@ TEMPLATE = {
         },
         "BucketPolicy": {
             "Type": "AWS::S3::BucketPolicy",
-            "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": []}},
+            "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [TLS_ONLY]}},
+        },
+        "Key": {
+            "Type": "AWS::KMS::Key",
+            "Properties": {"KeyPolicy": {"Statement": []}, "Tags": [{"Key": "Project", "Value": "whisperstack"}]},
         },
         "Topic": {"Type": "AWS::SNS::Topic"},
         "TopicPolicy": {
@@ -48,7 +59,7 @@ TEMPLATE = {
             },
         },
     },
-    "Outputs": {name: {"Value": {"Ref": name}} for name in ("Bucket", "Topic", "Queue")},
+    "Outputs": {name: {"Value": {"Ref": name}} for name in ("Bucket", "Key", "Topic", "Queue")},
 }
 
 
@@ -76,7 +87,12 @@ def test_every_resource_of_the_template_is_created(aws):
 def test_a_bucket_is_versioned_and_keeps_its_policy(aws, stack):
     s3 = aws.client("s3")
     assert s3.get_bucket_versioning(Bucket=stack["Bucket"])["Status"] == "Enabled"
-    assert json.loads(s3.get_bucket_policy(Bucket=stack["Bucket"])["Policy"])["Statement"] == []
+    assert json.loads(s3.get_bucket_policy(Bucket=stack["Bucket"])["Policy"])["Statement"] == [TLS_ONLY]
+
+
+def test_a_key_has_its_tags(aws, stack):
+    tags = aws.client("kms").list_resource_tags(KeyId=stack["Key"])["Tags"]
+    assert tags == [{"TagKey": "Project", "TagValue": "whisperstack"}]
 
 
 def test_an_upload_reaches_the_queue_with_its_raw_key_and_version(aws, stack):
@@ -92,6 +108,37 @@ def test_an_upload_reaches_the_queue_with_its_raw_key_and_version(aws, stack):
 def test_a_subscription_of_a_template_delivers_the_bare_message(aws, stack):
     aws.client("sns").publish(TopicArn=stack["Topic"], Message='{"plain": true}')
     assert bodies(aws, stack["Queue"]) == ['{"plain": true}']
+
+
+def execute(aws, stack, template, kind):
+    """Deploy as the CDK does; returns the stack."""
+    cloudformation = aws.client("cloudformation")
+    names = {"StackName": stack, "ChangeSetName": f"{stack}-{kind}"}
+    cloudformation.create_change_set(**names, ChangeSetType=kind, TemplateBody=json.dumps(template))
+    cloudformation.execute_change_set(**names)
+    return cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+
+
+def test_a_change_set_gives_outputs_and_exports_that_another_stack_imports(aws):
+    topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    output = {"Name": {"Value": {"Ref": "Topic"}, "Export": {"Name": "exported-topic"}}}
+    exporting = execute(aws, "exporting", {"Resources": topic, "Outputs": output}, "CREATE")
+    (shown,) = exporting["Outputs"]
+    assert exporting["StackStatus"] == "CREATE_COMPLETE"
+    parameter = {"Type": "String", "Name": "imported", "Value": {"Fn::ImportValue": "exported-topic"}}
+    execute(aws, "importing", {"Resources": {"P": {"Type": "AWS::SSM::Parameter", "Properties": parameter}}}, "CREATE")
+    assert aws.client("ssm").get_parameter(Name="imported")["Parameter"]["Value"] == shown["OutputValue"]
+    more = {"More": {"Value": "added"}}
+    updated = execute(aws, "exporting", {"Resources": topic, "Outputs": {**output, **more}}, "UPDATE")
+    assert {entry["OutputKey"] for entry in updated["Outputs"]} == {"Name", "More"}
+
+
+def test_a_change_set_that_fails_says_why_in_the_events(aws):
+    model = {"Type": "AWS::SageMaker::EndpointConfig", "Properties": {"ProductionVariants": [{"VariantName": "x"}]}}
+    stack = execute(aws, "failing", {"Resources": {"Config": model}}, "CREATE")
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = aws.client("cloudformation").describe_stack_events(StackName="failing")["StackEvents"]
+    assert any(event["ResourceStatus"] == "ROLLBACK_COMPLETE" and event.get("ResourceStatusReason") for event in events)
 
 
 def test_a_deleted_stack_takes_its_resources_along(aws):
