@@ -1,7 +1,7 @@
 """The two manifests of a model artefact, and where they lie.
 
-`ArchiveManifest` travels inside model.tar.gz: what the archive holds, with a SHA-256 for every file, so that weights are checked
-before they are loaded. `ReleaseManifest` lies beside the archive: the little that synth needs to know of it.
+`ArchiveManifest` travels inside model.tar.gz: what the archive holds, with a SHA-256 for every file, so that weights are
+checked before they are loaded. `ReleaseManifest` lies beside the archive: the little that synth needs to know of it.
 """
 
 import json
@@ -82,7 +82,7 @@ def _values(text: str | bytes, what: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
         schema = values.pop("schema")
-    except (ValueError, AttributeError, KeyError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a {what}: {error}; build the artefact again") from error
     if schema != _SCHEMA:
         raise ValueError(f"{what} has schema {schema}; this version reads {_SCHEMA}; build the artefact again")

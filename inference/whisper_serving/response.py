@@ -1,0 +1,36 @@
+"""Turns what happened into a body and a status that the serving stack sends as they are."""
+
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from whisperstack_contract.errors import InferenceFailedError, TranscriptionError
+from whisperstack_contract.transcript import Transcript
+
+_log = logging.getLogger(__name__)
+
+
+def answer(work: Callable[[], Transcript], context: Any) -> str:
+    """The transcript, or the error document of what kept `work` from making one.
+
+    Never raises: the stacks would answer in their own way, with a traceback or a misleading status.
+    """
+    try:
+        return work().to_json()
+    except TranscriptionError as error:
+        _log.warning("request refused: %s", error.code)
+        return _refuse(error, context)
+    except Exception:  # noqa: BLE001  # whatever it was, the client gets a typed answer
+        # The trace is for the log only: TorchServe would send it to the client.
+        _log.exception("request failed")
+        return _refuse(
+            InferenceFailedError("the model failed on this recording; try again, and see the endpoint's log"), context
+        )
+
+
+def _refuse(error: TranscriptionError, context: Any) -> str:
+    if context is not None:
+        status = HTTPStatus(error.http_status)
+        context.set_response_status(status.value, status.phrase, 0)
+    return error.document().to_json()

@@ -1,0 +1,77 @@
+"""From a request to a transcript, with whatever engine was loaded."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from whisper_serving.audio import SAMPLE_RATE_HZ, decode
+from whisper_serving.request import Request
+from whisper_serving.settings import Settings
+from whisper_serving.silence import has_sound
+from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.transcript import Provenance, Segment, Transcript
+
+_UNDETERMINED: Final = "und"  # ISO 639-2, where nobody said and nobody spoke
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What an engine heard."""
+
+    language: str
+    segments: Sequence[Segment]
+
+
+class Engine(Protocol):
+    """Runs a model. engine, model: as the archive's manifest names them."""
+
+    engine: str
+    model: str
+    only_language: str | None
+
+    def check_options(self, options: TranscriptionOptions) -> None:
+        """Raises InvalidOptionsError where this model cannot do what is asked."""
+        ...
+
+    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
+        """samples: float32 [n] in -1..1, mono, 16 kHz."""
+        ...
+
+
+class Transcriber:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+
+    def transcribe(self, request: Request) -> Transcript:
+        """Raises TranscriptionError."""
+        # Before decoding, which can take minutes.
+        self._engine.check_options(request.options)
+        started = time.perf_counter()
+        recording = decode(request.audio, self._settings)
+        decoded = time.perf_counter()
+        if has_sound(recording.samples, SAMPLE_RATE_HZ):
+            recognition = self._engine.recognise(recording.samples, request.options)
+        else:
+            language = request.options.language or self._engine.only_language or _UNDETERMINED
+            recognition = Recognition(language, ())
+        recognised = time.perf_counter()
+        return Transcript(
+            task=request.options.task,
+            language=recognition.language,
+            duration=recording.facts.decoded_seconds,
+            text="".join(segment.text for segment in recognition.segments).strip(),
+            segments=tuple(recognition.segments),
+            whisperstack=Provenance(
+                engine=self._engine.engine,
+                model=self._engine.model,
+                model_digest=self._settings.model_digest,
+                audio=recording.facts,
+                timings={"decode_seconds": decoded - started, "inference_seconds": recognised - decoded},
+                warnings=recording.warnings,
+            ),
+        )

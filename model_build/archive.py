@@ -1,0 +1,78 @@
+"""model.tar.gz: the same files give the same bytes, on every machine with the same zlib.
+
+Entries are sorted and carry no times, owners or machine's modes; the gzip header carries no time and no name. The manifest
+comes before the weights (c, m, w), so that it can be read back without unpacking them.
+"""
+
+import gzip
+import io
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, BinaryIO, Final, cast
+
+from model_build.errors import BuildError
+from model_build.progress import Progress
+from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, ArchiveManifest
+
+# Half-precision weights hardly compress: level 1 takes 7 % off in 3 s for tiny, level 9 no more in twice the time.
+_GZIP_LEVEL: Final = 1
+_FILE_MODE: Final = 0o644
+
+
+def write_archive(path: Path, members: Mapping[str, bytes | Path], progress: Progress) -> None:
+    """members: path inside the archive → content, or a file whose content is streamed."""
+    progress.stage("Writing the archive", sum(_size_bytes(content) for content in members.values()))
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=_GZIP_LEVEL) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name in sorted(members):
+            entry = tarfile.TarInfo(name)  # owner, group and time are 0 unless set
+            entry.mode = _FILE_MODE
+            content = members[name]
+            entry.size = _size_bytes(content)
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as reader:
+                archive.addfile(entry, cast("IO[bytes]", _Observed(reader, progress)))
+
+
+def read_manifest(path: Path) -> ArchiveManifest | None:
+    """The manifest of an existing archive, or None where the file is no archive with a manifest of this version."""
+    try:
+        with tarfile.open(path, mode="r|gz") as archive:
+            for entry in archive:
+                if entry.name == ARCHIVE_MANIFEST_FILENAME and (content := archive.extractfile(entry)):
+                    return ArchiveManifest.from_json(content.read())
+    except (OSError, EOFError, tarfile.TarError, ValueError):
+        return None
+    return None
+
+
+def code_members(project_root: Path) -> dict[str, bytes]:
+    """The serving code as it lies in an archive: path → source. Raises BuildError where the handler is missing."""
+    inference, contract = project_root / "inference", project_root / "contract"
+    # Without a handler the container would silently serve its own default pipeline.
+    if not (inference / "inference.py").is_file():
+        raise BuildError(f"{inference} has no inference.py; run this from a whole checkout of the project")
+    sources = {inference / "inference.py": inference}
+    sources |= dict.fromkeys((inference / "whisper_serving").rglob("*.py"), inference)
+    sources |= dict.fromkeys((contract / "whisperstack_contract").rglob("*.py"), contract)
+    return {f"code/{path.relative_to(root).as_posix()}": path.read_bytes() for path, root in sources.items()}
+
+
+def _size_bytes(content: bytes | Path) -> int:
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+class _Observed:
+    """A reader that tells how much went through it."""
+
+    def __init__(self, reader: BinaryIO, progress: Progress) -> None:
+        self._reader = reader
+        self._progress = progress
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._reader.read(size)
+        self._progress.advance(len(content))
+        return content

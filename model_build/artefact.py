@@ -1,0 +1,104 @@
+"""Builds one artefact: model.tar.gz and release.json, in a folder of their own."""
+
+import tempfile
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+from model_build.archive import code_members, read_manifest, write_archive
+from model_build.digests import sha256_of_bytes, sha256_of_file
+from model_build.errors import BuildError
+from model_build.progress import Progress
+from model_build.release import archive_path, find_release
+from model_build.sources import Source
+from whisperstack_contract.artefact import (
+    ARCHIVE_MANIFEST_FILENAME,
+    RELEASE_MANIFEST_FILENAME,
+    ArchiveManifest,
+    ReleaseManifest,
+)
+from whisperstack_contract.keys import ARCHIVE_FILENAME
+
+# torch writes the file's stem into a checkpoint, so the name is part of what makes two builds equal.
+WEIGHTS_FILENAME: Final = "whisper.pt"
+
+_BUILT_WITH: Final = ("torch", "openai-whisper")
+
+
+@dataclass(frozen=True)
+class BuiltArtefact:
+    """rebuilt: False where the folder already held the same artefact."""
+
+    release: ReleaseManifest
+    folder: Path
+    rebuilt: bool
+
+
+def build_artefact(
+    engine: str, model: str, source: Source, folder: Path, project_root: Path, progress: Progress
+) -> BuiltArtefact:
+    """Leaves `folder` with a whole artefact or as it was. Raises BuildError where the artefact cannot be built."""
+    progress.stage("Checking for changes")
+    code = code_members(project_root)
+    manifest = ArchiveManifest(
+        engine=engine,
+        model=model,
+        weights=WEIGHTS_FILENAME,
+        source=source.describe(),
+        files={name: sha256_of_bytes(content) for name, content in code.items()},
+        built_with=_versions(),
+    )
+    if (release := _current_release(folder, manifest)) is not None:
+        return BuiltArtefact(release, folder, rebuilt=False)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
+        staging = Path(staging_name)
+        weights = _write_weights(source, staging / WEIGHTS_FILENAME, progress)
+        manifest = replace(manifest, files={**manifest.files, WEIGHTS_FILENAME: sha256_of_file(weights)})
+        staged = staging / ARCHIVE_FILENAME
+        members: dict[str, bytes | Path] = {
+            **code,
+            ARCHIVE_MANIFEST_FILENAME: manifest.to_json().encode(),
+            WEIGHTS_FILENAME: weights,
+        }
+        write_archive(staged, members, progress)
+        release = ReleaseManifest(engine, model, sha256_of_file(staged), staged.stat().st_size)
+        (staging / RELEASE_MANIFEST_FILENAME).write_text(release.to_json())
+        # Between these two the old release describes the new archive. Whoever reads it then sees that the digests differ.
+        staged.replace(archive_path(folder))
+        (staging / RELEASE_MANIFEST_FILENAME).replace(folder / RELEASE_MANIFEST_FILENAME)
+    return BuiltArtefact(release, folder, rebuilt=True)
+
+
+def _write_weights(source: Source, path: Path, progress: Progress) -> Path:
+    progress.stage("Reading the weights")
+    from model_build.checkpoint import save_checkpoint
+
+    save_checkpoint(source.load(), path)
+    return path
+
+
+def _current_release(folder: Path, wanted: ArchiveManifest) -> ReleaseManifest | None:
+    """The release in `folder` where its archive is whole and was made from what `wanted` describes."""
+    release = find_release(folder)
+    archive = archive_path(folder)
+    if release is None or release.example or not archive.is_file() or archive.stat().st_size != release.archive_bytes:
+        return None
+    built = read_manifest(archive)
+    if built is None or replace(built, files=_without_weights(built)) != wanted:
+        return None
+    return release if sha256_of_file(archive) == release.digest else None
+
+
+def _without_weights(manifest: ArchiveManifest) -> dict[str, str]:
+    # The source's digest stands for the weights: their own is known only once they are made.
+    return {name: digest for name, digest in manifest.files.items() if name != manifest.weights}
+
+
+def _versions() -> dict[str, str]:
+    try:
+        return {name: metadata.version(name) for name in _BUILT_WITH}
+    except metadata.PackageNotFoundError as error:
+        raise BuildError(f"the package {error.name} is not installed; install requirements-model.txt") from error

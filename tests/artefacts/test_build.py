@@ -1,0 +1,184 @@
+"""What a built artefact holds, and when it is built again."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_build.artefact import BuiltArtefact, build_artefact
+from model_build.errors import BuildError
+from model_build.sources import PackageSource
+from whisperstack_contract.artefact import ArchiveManifest, ReleaseManifest
+
+Build = Callable[..., BuiltArtefact]
+
+_READ_FROM_ARCHIVE = """
+import sys
+sys.path.insert(0, sys.argv[1] + "/code")
+import inference
+model = inference.model_fn(sys.argv[1])
+print(inference.transform_fn(model, open(sys.argv[2], "rb").read(), "audio/mpeg", "application/json"))
+"""
+
+
+def _unpack(artefact: BuiltArtefact, folder: Path) -> Path:
+    with tarfile.open(artefact.folder / "model.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_archive_holds_weights_handler_contract_and_manifest(tiny_en: BuiltArtefact, project: Path) -> None:
+    with tarfile.open(tiny_en.folder / "model.tar.gz") as archive:
+        names = archive.getnames()
+    contract = {f"code/whisperstack_contract/{path.name}" for path in (project / "contract").rglob("*.py")}
+    assert {"whisper.pt", "manifest.json", "code/inference.py", "code/whisper_serving/audio.py"} | contract <= set(names)
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    assert names == sorted(names)
+
+
+def test_the_manifest_has_the_digest_of_every_other_file(tiny_en: BuiltArtefact, tmp_path: Path) -> None:
+    folder = _unpack(tiny_en, tmp_path)
+    manifest = ArchiveManifest.from_json((folder / "manifest.json").read_bytes())
+    files = {path.relative_to(folder).as_posix(): _digest(path) for path in folder.rglob("*") if path.is_file()}
+    assert manifest.files == {name: digest for name, digest in files.items() if name != "manifest.json"}
+    assert manifest.source.licence == "MIT"
+    assert set(manifest.built_with) == {"torch", "openai-whisper"}
+
+
+def test_the_weights_are_exactly_dims_and_state_dict(tiny_en: BuiltArtefact, tmp_path: Path) -> None:
+    weights = torch.load(_unpack(tiny_en, tmp_path) / "whisper.pt", weights_only=True)
+    assert set(weights) == {"model_state_dict", "dims"}
+    assert weights["dims"]["n_vocab"] == 51_864
+
+
+def test_the_release_manifest_describes_the_archive(tiny_en: BuiltArtefact) -> None:
+    release = ReleaseManifest.from_json((tiny_en.folder / "release.json").read_bytes())
+    archive = tiny_en.folder / "model.tar.gz"
+    assert (release.digest, release.archive_bytes, release.example) == (_digest(archive), archive.stat().st_size, False)
+
+
+def test_an_archive_serves_with_nothing_but_itself_on_the_path(tiny_en: BuiltArtefact, tmp_path: Path, project: Path) -> None:
+    folder = _unpack(tiny_en, tmp_path)
+    finished = subprocess.run(
+        [sys.executable, "-I", "-c", _READ_FROM_ARCHIVE, str(folder), str(project / "samples" / "jfk.mp3")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "WHISPERSTACK_MODEL_DIGEST": tiny_en.release.digest},
+    )
+    assert "ask not what your country can do for you" in finished.stdout
+
+
+def test_the_same_weights_and_code_give_the_same_bytes(
+    tiny_en: BuiltArtefact, tmp_path: Path, project: Path, progress: object
+) -> None:
+    again = build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), tmp_path / "again", project, progress)
+    assert again.rebuilt
+    assert (again.folder / "model.tar.gz").read_bytes() == (tiny_en.folder / "model.tar.gz").read_bytes()
+
+
+def test_nothing_is_written_while_nothing_changed(build_toy: Build) -> None:
+    first = build_toy()
+    written = {path: path.stat().st_mtime_ns for path in first.folder.iterdir()}
+    second = build_toy()
+    assert (first.rebuilt, second.rebuilt) == (True, False)
+    assert {path: path.stat().st_mtime_ns for path in first.folder.iterdir()} == written
+
+
+def test_torch_is_not_imported_while_nothing_changed(build_toy: Build, project: Path, tmp_path: Path) -> None:
+    build_toy()
+    arguments = ["build", "--source", "ctranslate2", "--path", str(tmp_path / "toy"), "--licence", "MIT", "--model", "toy"]
+    script = (
+        "import sys\nfrom model_build.cli import app\napp(sys.argv[1:], standalone_mode=False)\nprint('torch' in sys.modules)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script, *arguments, "--output-root", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": f"{project}:{project / 'contract'}"},
+    )
+    assert "is up to date" in finished.stdout
+    assert finished.stdout.splitlines()[-1] == "False"
+
+
+def test_changed_code_makes_another_artefact(build_toy: Build, project: Path, tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for room in ("inference", "contract"):
+        shutil.copytree(project / room, checkout / room)
+    first = build_toy(project_root=checkout)
+    (checkout / "inference" / "whisper_serving" / "extra.py").write_text("ANSWER = 42\n")
+    second = build_toy(project_root=checkout)
+    assert second.rebuilt
+    assert second.release.digest != first.release.digest
+
+
+def test_changed_weights_make_another_artefact(build_toy: Build, toy_model: object) -> None:
+    first = build_toy()
+    toy_model.variables["encoder/conv1/bias"][0] += 1
+    assert build_toy().release.digest != first.release.digest
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: content[:-1] + b"\x77", lambda _: b""])
+def test_a_damaged_archive_is_built_again(build_toy: Build, damage: Callable[[bytes], bytes]) -> None:
+    first = build_toy()
+    archive = first.folder / "model.tar.gz"
+    archive.write_bytes(damage(archive.read_bytes()))
+    second = build_toy()
+    assert second.rebuilt
+    assert second.release == first.release
+
+
+class _Interrupting:
+    """Stands for Ctrl-C while the archive is being written."""
+
+    def stage(self, description: str, total_bytes: int | None = None) -> None: ...
+
+    def advance(self, _: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_build_leaves_nothing(build_toy: Build, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build_toy(progress=_Interrupting())
+    assert list((tmp_path / "out" / "pytorch" / "toy").iterdir()) == []
+
+
+def test_an_interrupted_build_leaves_the_previous_artefact(build_toy: Build, toy_model: object) -> None:
+    first = build_toy()
+    kept = {path.name: path.read_bytes() for path in first.folder.iterdir()}
+    toy_model.variables["encoder/conv1/bias"][0] += 1
+    with pytest.raises(KeyboardInterrupt):
+        build_toy(progress=_Interrupting())
+    assert {path.name: path.read_bytes() for path in first.folder.iterdir()} == kept
+
+
+def test_a_terminated_build_leaves_nothing(tmp_path: Path, project: Path) -> None:
+    folder = tmp_path / "pytorch" / "tiny.en"
+    command = [sys.executable, "-m", "model_build", "build", "--source", "package", "--output-root", str(tmp_path)]
+    with subprocess.Popen(command, cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not list(folder.glob(".building-*/model.tar.gz")) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert list(folder.iterdir()) == []
+
+
+def test_a_checkout_without_the_handler_is_refused(build_toy: Build, tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"has no inference\.py"):
+        build_toy(project_root=tmp_path)

@@ -1,0 +1,138 @@
+"""The handler over real weights, and recordings to send it."""
+
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from model_build.artefact import build_artefact
+from model_build.sources import PackageSource
+from whisper_serving.settings import Settings
+from whisper_serving.transcriber import Transcriber
+
+PROJECT = Path(__file__).resolve().parents[2]
+DIGEST = "0123456789abcdef" * 4
+
+
+class NoProgress:
+    def stage(self, description: str, total_bytes: int | None = None) -> None: ...
+
+    def advance(self, n_bytes: int) -> None: ...
+
+
+@dataclass
+class Context:
+    """What the serving stacks pass, as far as the handler uses it."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    status: tuple[int, str] | None = None
+
+    def get_request_header(self, idx: int, key: str) -> str | None:
+        assert idx == 0
+        return self.headers.get(key)
+
+    def set_response_status(self, code: int = 200, phrase: str = "", idx: int = 0) -> None:
+        assert idx == 0
+        self.status = (code, phrase)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unpacked archive of Whisper tiny.en."""
+    root = tmp_path_factory.mktemp("serving")
+    built = build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), root / "built", PROJECT, NoProgress())
+    with tarfile.open(built.folder / "model.tar.gz") as archive:
+        archive.extractall(root / "model", filter="data")
+    return root / "model"
+
+
+@pytest.fixture(scope="session")
+def handler() -> ModuleType:
+    import inference
+
+    return inference
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path, handler: ModuleType) -> Iterator[Transcriber]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
+        patch.delenv("WHISPERSTACK_MAX_AUDIO_SECONDS", raising=False)
+        yield handler.model_fn(str(model_folder))
+
+
+@pytest.fixture(autouse=True)
+def decoding_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where temporary files go. Nothing may be left in it, whatever a test does."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST})
+
+
+@pytest.fixture
+def jfk() -> bytes:
+    return (PROJECT / "samples" / "jfk.mp3").read_bytes()
+
+
+@pytest.fixture
+def generate(settings: Settings, tmp_path: Path) -> Callable[..., bytes]:
+    """Makes a file with ffmpeg: generate("out.wav", "-f", "lavfi", "-i", "anullsrc", …)."""
+
+    def generate(name: str, *arguments: str) -> bytes:
+        path = tmp_path / name
+        subprocess.run([settings.ffmpeg, "-v", "error", "-y", *arguments, str(path)], check=True, stdin=subprocess.DEVNULL)
+        return path.read_bytes()
+
+    return generate
+
+
+@pytest.fixture
+def jfk_as(generate: Callable[..., bytes]) -> Callable[..., bytes]:
+    """The sample in another container: jfk_as("jfk.wav")."""
+    return lambda name, *arguments: generate(name, "-i", str(PROJECT / "samples" / "jfk.mp3"), *arguments)
+
+
+@pytest.fixture
+def silence_of(generate: Callable[..., bytes]) -> Callable[[float], bytes]:
+    """A WAV of so many seconds of digital silence."""
+    return lambda seconds: generate("silence.wav", "-f", "lavfi", "-i", f"anullsrc=r=16000:cl=mono:d={seconds}")
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context()
+
+
+@pytest.fixture
+def with_options() -> Callable[[str], Context]:
+    return lambda text: Context({"X-Amzn-SageMaker-Custom-Attributes": text})
+
+
+@pytest.fixture(scope="session")
+def jfk_answer(handler: ModuleType, model: Transcriber) -> str:
+    """What the handler answers to the sample recording."""
+    body = bytearray((PROJECT / "samples" / "jfk.mp3").read_bytes())
+    return str(handler.transform_fn(model, body, "audio/mpeg", "application/json", Context()))
+
+
+@pytest.fixture
+def invoke(handler: ModuleType, model: Transcriber) -> Callable[..., str]:
+    def invoke(body: Any, context: Context | None, content_type: str = "audio/x-audio") -> str:
+        answer = handler.transform_fn(model, body, content_type, "application/json", context)
+        # Of a pair, Multi Model Server would send both to the client.
+        assert type(answer) is str
+        return answer
+
+    return invoke

@@ -1,0 +1,182 @@
+"""The handler as the serving stacks call it, with real weights."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.serving.conftest import DIGEST, Context
+from whisper_serving.transcriber import Transcriber
+from whisperstack_contract.errors import ErrorDocument
+from whisperstack_contract.transcript import Transcript
+
+# openai-whisper leaves its vocabulary file for the garbage collector to close.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+
+Invoke = Callable[..., str]
+
+
+def _error(answer: str) -> ErrorDocument:
+    error = ErrorDocument.from_json(answer)
+    assert error is not None, answer
+    assert "temporary" not in error.message
+    assert "/" not in error.message
+    return error
+
+
+def test_a_recording_becomes_a_transcript(invoke: Invoke, jfk: bytes, context: Context) -> None:
+    transcript = Transcript.from_json(invoke(bytearray(jfk), context))
+    assert "ask not what your country can do for you" in transcript.text
+    assert (transcript.task, transcript.language, transcript.duration) == ("transcribe", "en", 11.0)
+    assert context.status is None
+
+
+def test_segments_lie_in_order_within_the_recording(jfk_answer: str) -> None:
+    transcript = Transcript.from_json(jfk_answer)
+    times = [time for segment in transcript.segments for time in (segment.start, segment.end)]
+    assert len(transcript.segments) >= 2
+    assert times == sorted(times)
+    assert times[-1] <= transcript.duration
+    assert [segment.id for segment in transcript.segments] == list(range(len(transcript.segments)))
+
+
+def test_a_transcript_says_how_it_came_about(jfk_answer: str) -> None:
+    origin = Transcript.from_json(jfk_answer).whisperstack
+    assert (origin.engine, origin.model, origin.model_digest, origin.job_id) == ("pytorch", "tiny.en", DIGEST, None)
+    assert (origin.audio.codec, origin.audio.declared_seconds, origin.audio.decoded_seconds) == ("mp3", 11.0, 11.0)
+    assert origin.timings["inference_seconds"] > origin.timings["decode_seconds"] > 0
+    assert origin.warnings == ()
+
+
+def test_a_transcript_is_what_openai_clients_read(jfk_answer: str) -> None:
+    assert {"task", "language", "duration", "text", "segments"} <= set(json.loads(jfk_answer))
+
+
+def test_the_same_recording_gives_the_same_text(invoke: Invoke, jfk: bytes, jfk_answer: str) -> None:
+    assert Transcript.from_json(invoke(jfk, None)).segments == Transcript.from_json(jfk_answer).segments
+
+
+def test_a_video_is_heard(invoke: Invoke, jfk_as: Callable[..., bytes]) -> None:
+    video = jfk_as("talk.mp4", "-f", "lavfi", "-i", "testsrc=d=11:s=64x64:r=5", "-map", "0:a", "-map", "1:v")
+    assert "your country" in Transcript.from_json(invoke(video, None)).text
+
+
+@pytest.fixture
+def deaf_model(model: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails the test that lets the model hear something."""
+    monkeypatch.setattr(model._engine, "recognise", lambda *_: pytest.fail("the model was asked about silence"))
+
+
+@pytest.mark.usefixtures("deaf_model")
+def test_digital_silence_has_no_text(invoke: Invoke, silence_of: Callable[[float], bytes], context: Context) -> None:
+    transcript = Transcript.from_json(invoke(silence_of(5), context))
+    assert (transcript.text, transcript.segments, transcript.duration) == ("", (), 5.0)
+    assert context.status is None
+
+
+@pytest.fixture
+def noise_of(generate: Callable[..., bytes]) -> Callable[[float], bytes]:
+    """Five seconds of white noise, uniform in -amplitude..amplitude."""
+    source = "anoisesrc=d=5:c=white:a={}:r=16000:seed=3"
+    return lambda amplitude: generate("noise.wav", "-f", "lavfi", "-i", source.format(amplitude))
+
+
+@pytest.mark.usefixtures("deaf_model")
+def test_noise_at_minus_seventy_dbfs_has_no_text(invoke: Invoke, noise_of: Callable[[float], bytes]) -> None:
+    transcript = Transcript.from_json(invoke(noise_of(0.00055), None))
+    assert (transcript.text, transcript.segments) == ("", ())
+
+
+def test_noise_that_the_model_hears_has_no_text(invoke: Invoke, noise_of: Callable[[float], bytes]) -> None:
+    transcript = Transcript.from_json(invoke(noise_of(0.017), None))
+    assert (transcript.text, transcript.segments) == ("", ())
+
+
+def test_segments_without_a_word_are_dropped(
+    invoke: Invoke, jfk: bytes, model: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def segment(text: str) -> dict[str, Any]:
+        numbers = {"avg_logprob": -0.5, "compression_ratio": 1.0, "no_speech_prob": 0.1, "temperature": 0.0}
+        return {"start": 1.0, "end": 99.0, "text": text, **numbers}
+
+    heard = {"language": "en", "segments": [segment(text) for text in (" . . .", "", " Yes.", " \u5594")]}
+    monkeypatch.setattr(model._engine._model, "transcribe", lambda *_, **__: heard)
+    transcript = Transcript.from_json(invoke(jfk, None))
+    assert [(part.id, part.text, part.end) for part in transcript.segments] == [(0, " Yes.", 11.0), (1, " \u5594", 11.0)]
+    assert transcript.text == "Yes. \u5594"
+
+
+def test_speech_after_silence_is_heard(invoke: Invoke, jfk_as: Callable[..., bytes]) -> None:
+    transcript = Transcript.from_json(invoke(jfk_as("late.wav", "-af", "adelay=5000"), None))
+    assert "your country" in transcript.text
+    assert transcript.duration == pytest.approx(16, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('{"language": "de"}', "language is 'de'; tiny.en knows: en"),
+        ('{"task": "translate"}', "task is 'translate'; tiny.en knows English only"),
+        ('{"language": "xx"}', "language is 'xx'"),
+        ('{"speed": 2}', "unknown options: speed"),
+        ("fast please", "the options are not JSON"),
+    ],
+)
+def test_options_that_the_model_cannot_meet_are_refused(
+    invoke: Invoke, jfk: bytes, with_options: Callable[[str], Context], options: str, message: str
+) -> None:
+    context = with_options(options)
+    error = _error(invoke(jfk, context))
+    assert (error.code, error.retryable) == ("invalid_options", False)
+    assert message in error.message
+    assert context.status == (400, "Bad Request")
+
+
+@pytest.mark.parametrize("options", ["", '{"language": "en", "task": "transcribe"}', '{"language": null}'])
+def test_options_that_the_model_can_meet_are_taken(
+    invoke: Invoke, silence_of: Callable[[float], bytes], with_options: Callable[[str], Context], options: str
+) -> None:
+    assert Transcript.from_json(invoke(silence_of(1), with_options(options))).language == "en"
+
+
+def test_options_are_found_under_a_lower_case_header(invoke: Invoke, jfk: bytes) -> None:
+    context = Context({"x-amzn-sagemaker-custom-attributes": '{"language": "de"}'})
+    assert _error(invoke(jfk, context)).code == "invalid_options"
+
+
+@pytest.mark.parametrize("body", [b"", bytearray(), ""])
+def test_an_empty_body_is_refused(invoke: Invoke, body: Any, context: Context) -> None:
+    assert _error(invoke(body, context)).code == "empty_file"
+    assert context.status == (400, "Bad Request")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "text/csv", "application/json"])
+def test_text_is_refused_as_no_audio(invoke: Invoke, context: Context, content_type: str) -> None:
+    assert _error(invoke('{"note": "\udcff no audio"}', context, content_type)).code == "not_audio"
+    assert context.status == (415, "Unsupported Media Type")
+
+
+def test_an_error_without_a_context_is_still_a_document(invoke: Invoke) -> None:
+    assert _error(invoke(b"no audio", None)).code == "not_audio"
+
+
+def test_what_nobody_foresaw_is_a_typed_error_and_a_trace_in_the_log(
+    invoke: Invoke,
+    jfk: bytes,
+    model: Transcriber,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(model._engine, "recognise", fail)
+    answer = invoke(jfk, context)
+    error = _error(answer)
+    assert (error.code, error.retryable) == ("inference_failed", True)
+    assert context.status == (500, "Internal Server Error")
+    assert "device-side" not in answer
+    assert "device-side assert triggered" in caplog.text
+    assert "Traceback" in caplog.text
