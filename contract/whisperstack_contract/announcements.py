@@ -30,7 +30,9 @@ class Announcement:
 
     def to_json(self) -> str:
         document: dict[str, Any] = {"event_id": self.event_id, **asdict(self)}
-        return json.dumps({**document, **(self.error.as_dict() if self.error else {"error": None})}, ensure_ascii=False)
+        document |= self.error.as_dict() if self.error else {"error": None}
+        # Escaped, as queues refuse some characters that object keys may hold.
+        return json.dumps(document)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Announcement":

@@ -128,9 +128,12 @@ class ErrorDocument:
         """The error in `text`, or None where `text` holds something else, such as a transcript or an HTML page."""
         try:
             error = json.loads(text)["error"]
-            return cls(str(error["code"]), str(error["message"]), bool(error["retryable"]))
-        except (ValueError, KeyError, TypeError):
+            code, message, retryable = error["code"], error["message"], error["retryable"]
+        except (ValueError, KeyError, TypeError, RecursionError):
             return None
+        if isinstance(code, str) and isinstance(message, str) and isinstance(retryable, bool):
+            return cls(code, message, retryable)
+        return None
 
 
 def _leaves(error: type[TranscriptionError]) -> list[type[TranscriptionError]]:

@@ -4,13 +4,13 @@ audio bucket        incoming/<name>                        uploads
                     staged/<job id>                        the exact version that a job transcribes
 transcripts bucket  raw/<job id>/<attempt>/transcript.json  what the endpoint wrote
                     failures/                              what the endpoint wrote when it could not
-                    transcripts/<name>.{json,txt,srt,vtt}  the current version's transcript
+                    transcripts/<name>.{json,txt,srt,vtt}  the transcript of the newest version that has one
                     errors/<name>.error.json               why the current version has none
                     versions/<job id>.{json,…}             results of versions that are no longer current
 
 Transcripts and errors have a prefix each, and every name gets a suffix. So no two uploads share an object: `a` and `a.error`
-would, if `a`'s error lay beside `a.error`'s transcript. Where prefix, name and suffix exceed S3's limit, the SHA-256 of the name
-stands for the name, under a prefix of its own.
+would, if `a`'s error lay beside `a.error`'s transcript. Where prefix, name and suffix exceed S3's limit, the SHA-256 of the
+name stands for the name, under a prefix of its own.
 """
 
 import hashlib

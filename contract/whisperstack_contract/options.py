@@ -40,7 +40,7 @@ class TranscriptionOptions:
             return cls()
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidOptionsError(f"the options are not JSON ({error}); send an object such as {_EXAMPLE}") from error
         if not isinstance(values, dict):
             raise InvalidOptionsError(f"the options are a JSON {type(values).__name__}; send an object such as {_EXAMPLE}")

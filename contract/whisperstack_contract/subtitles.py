@@ -1,6 +1,7 @@
 """Renderings of a transcript for people and players: txt, srt, vtt."""
 
 import html
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -11,8 +12,9 @@ _SHORTEST_CUE_MS: Final = 1
 
 
 def render_txt(transcript: Transcript) -> str:
-    """One line for each segment; empty for a recording without speech."""
-    return "".join(f"{segment.text.strip()}\n" for segment in transcript.segments)
+    """One line for each segment that has text; empty for a recording without speech."""
+    lines = (" ".join(_lines(segment.text)) for segment in transcript.segments)
+    return "".join(f"{line}\n" for line in lines if line)
 
 
 def render_srt(transcript: Transcript) -> str:
@@ -50,7 +52,7 @@ def _cues(segments: Sequence[Segment]) -> list[tuple[int, int, str]]:
     earliest = 0
     for segment in segments:
         # A blank line would end the cue.
-        text = "\n".join(line.strip() for line in segment.text.splitlines() if line.strip())
+        text = "\n".join(_lines(segment.text))
         if not text:
             continue
         start = max(earliest, _milliseconds(segment.start))
@@ -58,6 +60,10 @@ def _cues(segments: Sequence[Segment]) -> list[tuple[int, int, str]]:
         cues.append((start, end, text))
         earliest = end
     return cues
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _milliseconds(seconds: float) -> int:
@@ -73,4 +79,4 @@ def _clock(milliseconds: int, decimal_mark: str) -> str:
 
 def _without_arrow(text: str) -> str:
     """SubRip has no escapes; a player would read an arrow in the text as a timing line."""
-    return text.replace("-->", "->")
+    return re.sub("-{2,}>", "->", text)

@@ -2,10 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 SCHEMA_VERSION: Final = 1
+
+_T = TypeVar("_T", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class AudioFacts:
 
 
 @dataclass(frozen=True)
-class Warning:
+class Warning:  # noqa: A001  # the schema's own word, always read as transcript.Warning
     """Something a reader should know before trusting the text."""
 
     code: str
@@ -65,29 +71,47 @@ class Transcript:
     segments: Sequence[Segment] = field(default_factory=tuple)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
+        """Raises ValueError for a number that is not finite: JSON has none, and other languages' parsers refuse Python's."""
+        return json.dumps(asdict(self), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Transcript":
-        """Raises ValueError with what is missing where `text` is no transcript of this schema version."""
+        """Raises ValueError with what is wrong where `text` is no transcript of this schema version.
+
+        Fields that this reader does not know are left out: a newer model may add some.
+        """
         try:
             document: dict[str, Any] = json.loads(text)
             provenance = document["whisperstack"]
             if provenance["schema_version"] != SCHEMA_VERSION:
-                raise ValueError(f"schema version {provenance['schema_version']}; this reader knows {SCHEMA_VERSION}")
-            return cls(
-                task=document["task"],
-                language=document["language"],
-                duration=float(document["duration"]),
-                text=document["text"],
-                segments=tuple(Segment(**segment) for segment in document["segments"]),
-                whisperstack=Provenance(
-                    **{
-                        **provenance,
-                        "audio": AudioFacts(**provenance["audio"]),
-                        "warnings": tuple(Warning(**warning) for warning in provenance["warnings"]),
-                    }
-                ),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"schema version {provenance['schema_version']!r}; this reader knows {SCHEMA_VERSION}")
+            parts = {
+                "audio": _read(AudioFacts, provenance["audio"]),
+                "warnings": tuple(_read(Warning, warning) for warning in provenance["warnings"]),
+            }
+            segments = tuple(_read(Segment, segment) for segment in document["segments"])
+            whole = {"segments": segments, "whisperstack": _read(Provenance, {**provenance, **parts})}
+            return _read(cls, {**document, **whole})
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a transcript: {error}") from error
+
+
+def with_job_id(transcript: Transcript, job_id: str) -> Transcript:
+    """The transcript as the result of a job; the model does not know which one it works for."""
+    return replace(transcript, whisperstack=replace(transcript.whisperstack, job_id=job_id))
+
+
+def _read(kind: type[_T], values: dict[str, Any]) -> _T:
+    """A `kind` of the fields it knows. Raises TypeError for a field that is missing, or of another type."""
+    known = {field.name: field.type for field in fields(kind)}
+    for name, value in values.items():
+        if name in known and not _is_a(value, known[name]):
+            raise TypeError(f"{kind.__name__}.{name} is a {type(value).__name__}")
+    return kind(**{name: value for name, value in values.items() if name in known})
+
+
+def _is_a(value: object, expected: object) -> bool:
+    """Whether a plain field's value has its type; fields of compound types hold what was read before."""
+    if expected is float:
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, expected) if expected in (str, int) else True

@@ -1,0 +1,63 @@
+"""What the endpoint left in S3 for one attempt."""
+
+from typing import TYPE_CHECKING, Final
+
+from record_result.failure import read_error, storable
+from transcription_jobs.result_objects import render
+from whisperstack_contract import keys
+from whisperstack_contract.errors import ErrorDocument, InferenceFailedError
+from whisperstack_contract.transcript import Transcript, with_job_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class EndpointOutput:
+    def __init__(self, s3: "S3Client", transcripts_bucket: str) -> None:
+        self._s3: Final = s3
+        self._bucket: Final = transcripts_bucket
+
+    def result(self, *locations: str | None) -> bytes:
+        """The body at the first location that lies where results do. Raises ValueError where none does."""
+        for location in locations:
+            if key := self._key(location, keys.RAW_PREFIX):
+                return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        raise ValueError(
+            f"none of {len(locations)} output locations lies below {keys.RAW_PREFIX} of the transcripts bucket; "
+            "check the endpoint's output path"
+        )
+
+    def failure(self, *locations: str | None) -> ErrorDocument | None:
+        """The error document at the first location that has one."""
+        for location in locations:
+            key = self._key(location, keys.FAILURES_PREFIX)
+            if key and (document := read_error(self._read_if_there(key))):
+                return document
+        return None
+
+    def _key(self, location: str | None, prefix: str) -> str | None:
+        """The key in an s3 URI, or None where it lies elsewhere: a message must not make us publish another's object."""
+        bucket_uri = f"s3://{self._bucket}/"
+        if location and location.startswith(bucket_uri + prefix):
+            return location.removeprefix(bucket_uri)
+        return None
+
+    def _read_if_there(self, key: str) -> bytes:
+        try:
+            return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+        except self._s3.exceptions.NoSuchKey:
+            # Whether every kind of failure leaves an object is not documented.
+            return b""
+
+
+def renderings_or_error(body: bytes, job_id: str) -> dict[str, bytes] | ErrorDocument:
+    """The renderings of a transcript, which now names its job; or the error that the body is or amounts to."""
+    if document := read_error(body):
+        return document
+    try:
+        return render(with_job_id(Transcript.from_json(body), job_id))
+    except (ValueError, OverflowError, RecursionError) as error:
+        unusable = InferenceFailedError(
+            f"the endpoint's output cannot be used ({error}); check that it runs a Whisperstack model, then upload again"
+        )
+        return storable(unusable.document())

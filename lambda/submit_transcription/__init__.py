@@ -1,0 +1,1 @@
+"""Turns an uploaded recording into a request to the asynchronous endpoint."""

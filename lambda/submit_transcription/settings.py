@@ -1,0 +1,33 @@
+"""The function's settings, read from its environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from whisperstack_contract import variables
+from whisperstack_contract.options import TranscriptionOptions
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names as infra set them. default_options: those of every upload; model_digest: the model that the endpoint serves."""
+
+    job_table: str
+    audio_bucket: str
+    transcripts_bucket: str
+    endpoint_name: str
+    announcements_topic: str
+    default_options: TranscriptionOptions
+    model_digest: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Raises KeyError for a variable that is not set, InvalidOptionsError for options that do not exist."""
+        return cls(
+            job_table=environment[variables.JOB_TABLE],
+            audio_bucket=environment[variables.AUDIO_BUCKET],
+            transcripts_bucket=environment[variables.TRANSCRIPTS_BUCKET],
+            endpoint_name=environment[variables.ENDPOINT_NAME],
+            announcements_topic=environment[variables.ANNOUNCEMENTS_TOPIC],
+            default_options=TranscriptionOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
+            model_digest=environment[variables.MODEL_DIGEST],
+        )

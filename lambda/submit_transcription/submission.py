@@ -1,0 +1,124 @@
+"""From an upload to a request that SageMaker has accepted, once, however often the upload is told."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from submit_transcription.settings import Settings
+from submit_transcription.staging import stage
+from submit_transcription.upload import Upload
+from transcription_jobs.job import Job
+from transcription_jobs.job_table import JobTable, utc_now
+from transcription_jobs.outbox import Outbox
+from whisperstack_contract import keys
+from whisperstack_contract.errors import (
+    EmptyFileError,
+    FileTooLargeError,
+    FolderMarkerError,
+    RejectedInputError,
+    TranscriptionError,
+    VersionGoneError,
+)
+from whisperstack_contract.jobs import JobState, inference_id, job_id
+from whisperstack_contract.limits import (
+    ASYNC_INVOCATION_TIMEOUT_SECONDS,
+    ASYNC_PAYLOAD_BYTES,
+    ASYNC_REQUEST_TTL_SECONDS,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+
+class Outcome(StrEnum):
+    SUBMITTED = "submitted"
+    REJECTED = "rejected"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True)
+class Submission:
+    settings: Settings
+    jobs: JobTable
+    outbox: Outbox
+    s3: "S3Client"
+    sagemaker: "SageMakerRuntimeClient"
+
+    def submit(self, upload: Upload) -> Outcome:
+        """Raises whatever keeps the job from being submitted now; a repetition goes on where this one stopped."""
+        self._check_is_ours(upload)
+        job = self._job_of(upload)
+        if job.ending:
+            self.outbox.announce(job)
+            return Outcome.REPEATED
+        if job.invoked_at:
+            return Outcome.REPEATED
+        if job.state is JobState.RECEIVED:
+            try:
+                job = self._prepare(job)
+            except (RejectedInputError, VersionGoneError) as error:
+                return self._reject(job, error)
+        self._invoke(job)
+        return Outcome.SUBMITTED
+
+    def _check_is_ours(self, upload: Upload) -> None:
+        if upload.source.bucket != self.settings.audio_bucket:
+            raise ValueError(f"the upload is in {upload.source.bucket!r}, not in the audio bucket; check the rule")
+        keys.name_of(upload.source.key)
+
+    def _job_of(self, upload: Upload) -> Job:
+        new = Job(
+            job_id=job_id(upload.source),
+            source=upload.source,
+            size_bytes=upload.size_bytes,
+            options=self.settings.default_options.to_custom_attributes(),
+            model_digest=self.settings.model_digest,
+            created_at=utc_now().isoformat(),
+        )
+        if self.jobs.create(new):
+            return new
+        existing = self.jobs.load(new.job_id)
+        if existing is None:
+            raise RuntimeError(f"the row of job {new.job_id} was there and is gone; rows must not be deleted by hand")
+        return existing
+
+    def _prepare(self, job: Job) -> Job:
+        """Stages the recording and writes down the intent to invoke. Raises the reason for a rejection."""
+        _refuse_unusable(job)
+        content_type = stage(self.s3, job.source, self.settings.audio_bucket, keys.staged_key(job.job_id))
+        submitted = self.jobs.begin_first_attempt(job, content_type)
+        if submitted is None:
+            # To go on could invoke twice; to stop could lose the job if the other delivery dies. So look again later.
+            raise RuntimeError(f"another delivery is submitting job {job.job_id} at this moment")
+        return submitted
+
+    def _reject(self, job: Job, error: TranscriptionError) -> Outcome:
+        return Outcome.REJECTED if self.outbox.fail(job, error.document()) else Outcome.REPEATED
+
+    def _invoke(self, job: Job) -> None:
+        response = self.sagemaker.invoke_endpoint_async(
+            EndpointName=self.settings.endpoint_name,
+            InputLocation=f"s3://{self.settings.audio_bucket}/{keys.staged_key(job.job_id)}",
+            InferenceId=inference_id(job.job_id, job.attempt),
+            ContentType=job.content_type,
+            CustomAttributes=job.options,
+            InvocationTimeoutSeconds=ASYNC_INVOCATION_TIMEOUT_SECONDS,
+            RequestTTLSeconds=ASYNC_REQUEST_TTL_SECONDS,
+            S3OutputPathExtension=keys.raw_extension(job.job_id, job.attempt),
+            Filename=keys.RAW_FILENAME,
+        )
+        self.jobs.record_invocation(job, response["OutputLocation"], response.get("FailureLocation"))
+
+
+def _refuse_unusable(job: Job) -> None:
+    """Refuses what can be told from the event alone. A key that ends in a slash is a recording if it has content."""
+    if job.size_bytes > ASYNC_PAYLOAD_BYTES:
+        raise FileTooLargeError(
+            f"the file has {job.size_bytes} bytes; the limit is {ASYNC_PAYLOAD_BYTES}; split or compress it before upload"
+        )
+    if job.size_bytes > 0:
+        return
+    if job.source.key.endswith("/"):
+        raise FolderMarkerError("the object is a folder's marker and holds no recording; upload files into the folder")
+    raise EmptyFileError("the file has 0 bytes; upload it again, and wait for the upload to finish")

@@ -1,0 +1,34 @@
+"""An upload, as EventBridge tells it.
+
+Keys arrive raw here, other than in S3's own notifications, where they are URL-encoded: decoding one again would turn the upload
+`50%20off.wav` into one that does not exist.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from whisperstack_contract.jobs import SourceVersion
+
+
+@dataclass(frozen=True)
+class Upload:
+    source: SourceVersion
+    size_bytes: int
+
+
+def parse_upload(body: str) -> Upload:
+    """The upload in an EventBridge event "Object Created" of a versioned bucket. Raises ValueError for anything else."""
+    try:
+        event: Any = json.loads(body)
+        detail_type, detail = event["detail-type"], event["detail"]
+        bucket, uploaded = detail["bucket"]["name"], detail["object"]
+        key, version_id, size_bytes = uploaded["key"], uploaded["version-id"], uploaded["size"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("the message is not an S3 event of a versioned bucket; check what feeds the intake queue") from error
+    if detail_type != "Object Created":
+        raise ValueError(f"the event is {detail_type!r}; the intake queue takes 'Object Created' only; check the rule")
+    names = (bucket, key, version_id)
+    if not all(isinstance(name, str) and name for name in names) or type(size_bytes) is not int or size_bytes < 0:
+        raise ValueError("the event lacks a bucket name, a key, a version id or a size; check what feeds the intake queue")
+    return Upload(SourceVersion(bucket, key, version_id), size_bytes)

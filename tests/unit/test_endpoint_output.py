@@ -1,0 +1,91 @@
+"""Whatever the endpoint wrote, or SageMaker says of a failure, becomes renderings or an error that can be stored."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from record_result.endpoint_output import renderings_or_error
+from record_result.failure import error_from_reason
+from tests.unit.pipeline import transcript
+from tests.unit.test_notification import json_values
+from whisperstack_contract.errors import ErrorDocument
+from whisperstack_contract.transcript import Transcript
+
+ERROR = ErrorDocument("no_audio_track", 'the file "a" has no audio track {1}; upload another', retryable=False)
+VALID = json.loads(transcript().to_json())
+
+
+def assert_storable(error: ErrorDocument) -> None:
+    assert error.code
+    assert len(error.message.encode()) <= 16_000
+
+
+def test_the_transcript_is_told_its_job():
+    renderings = renderings_or_error(transcript().to_json().encode(), "job")
+
+    assert Transcript.from_json(renderings["json"]).whisperstack.job_id == "job"
+    assert renderings.keys() == {"json", "txt", "srt", "vtt"}
+
+
+@given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
+@example(b"[" * 100_000)
+@example(b'{"error": {"code": "", "message": "m", "retryable": false}}')
+@example(b'{"error": {"code": "not_audio", "message": "\\ud800", "retryable": false}}')
+@example(b'{"whisperstack": {"schema_version": "\\ud800"}}')
+def test_no_output_makes_the_reader_fail(body: bytes):
+    assert_storable(renderings_or_error(body, "job"))
+
+
+@given(st.sampled_from(sorted(VALID)), json_values)
+def test_no_odd_field_makes_the_reader_fail(field: str, value: object):
+    found = renderings_or_error(json.dumps(VALID | {field: value}).encode(), "job")
+    if isinstance(found, ErrorDocument):
+        assert_storable(found)
+
+
+@given(st.sampled_from(sorted(VALID["segments"][0])), json_values)
+@example("text", "\ud800")
+@example("text", None)
+@example("start", float("nan"))
+@example("end", 1e308)
+@example("end", 10**400)
+@example("avg_logprob", float("-inf"))
+def test_no_odd_segment_makes_the_reader_fail(field: str, value: object):
+    segment = VALID["segments"][0] | {field: value}
+    found = renderings_or_error(json.dumps(VALID | {"segments": [segment]}).encode(), "job")
+    if isinstance(found, ErrorDocument):
+        assert_storable(found)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        f"ClientError: Received client error (422) from primary with message '{ERROR.to_json()}'. See https://log",
+        f"Received client error (422) with message {json.dumps(ERROR.to_json())}. See the log",
+        f'{{"noise": 1}} {{"error": "no"}} {ERROR.to_json()}',
+        ERROR.to_json(),
+    ],
+)
+def test_an_error_quoted_in_the_reason_is_found(reason: str):
+    assert error_from_reason(reason) == ERROR
+
+
+@pytest.mark.parametrize("reason", ['{"error": ', '{"error":{"error":' * 50_000, '{"error": {"code": "Not A Code"}}'])
+def test_a_broken_quotation_leaves_the_reason_itself(reason: str):
+    error = error_from_reason(reason)
+
+    assert error.code == "inference_failed"
+    assert reason[:9] in error.message
+    assert len(error.message) < 500
+
+
+def test_a_failure_without_a_reason_says_so():
+    assert "it gave no reason" in error_from_reason(" \n ").message
+
+
+@given(st.text(max_size=2000) | st.text('{}"error:\\[] '))
+@example("\ud800")
+def test_every_reason_becomes_an_error_that_can_be_stored(reason: str):
+    assert_storable(error_from_reason(reason))
