@@ -3,11 +3,12 @@
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from local.commands import CommandError
 from local.demo import AlreadyRunningError, deployed, run_demo
@@ -39,15 +40,17 @@ def demo(
     audio_line: Annotated[str, typer.Option("--audio", help="The same as one line of text, quoted as in a shell.")] = "",
 ) -> None:
     """Deploy to a fresh embedded AWS, transcribe, print the results, leave nothing running."""
-    paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
-    sys.exit(0 if run_demo(find_recordings(paths or [str(_SAMPLE)]), console) else 1)
+    with _ending_well():
+        paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
+        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console)
+    raise typer.Exit(0 if complete else 1)
 
 
 @app.command()
 def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded AWS.")] = 4566) -> None:
     """Deploy to a fresh embedded AWS and keep it running until Ctrl-C."""
     stages = Stages(console)
-    with deployed("up", stages, port) as (aws, deployment):
+    with _ending_well(), deployed("up", stages, port) as (aws, deployment):
         stages.print_times()
         print(_instructions(aws, deployment))  # noqa: T201  # plain, so that it can be copied as it stands
         threading.Event().wait()
@@ -89,20 +92,20 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main() -> None:
+@contextmanager
+def _ending_well() -> Iterator[None]:
+    """Turns an interrupt and what a user can cause into a sentence and an exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        app(standalone_mode=False)
-    except KeyboardInterrupt:
+        yield
+    except KeyboardInterrupt as interrupt:
         console.print("\nInterrupted; nothing is left running.")
-        sys.exit(130)
-    except typer.Exit as end:
-        sys.exit(end.exit_code)
+        raise typer.Exit(130) from interrupt
     except _EXPECTED as error:
-        console.print(f"[red]{escape(str(error))}[/red]", highlight=False)
-        sys.exit(1)
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":
-    main()
+    app()

@@ -11,6 +11,7 @@ import pytest
 from local.embedded_aws import PROJECT
 
 SENTENCE = "ask not what your country can do for you"
+MARK = "WHISPERSTACK_TEST_OF_THE_DEMO"
 STAGES = [
     "Start the embedded AWS",
     "Build the model artefact",
@@ -29,7 +30,7 @@ def start_demo(*paths):
     return subprocess.Popen(
         [sys.executable, "-m", "local", "demo", *map(str, paths)],
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": "contract"},
+        env={**os.environ, "PYTHONPATH": "contract", MARK: "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -37,21 +38,24 @@ def start_demo(*paths):
     )
 
 
-def processes_of_the_project():
-    """pid → command of every process that runs from this folder; our own excepted."""
-    found = {}
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+def processes_of_the_demo():
+    """The command of every process that a demo of ours started, directly or not.
+
+    Most have inherited its environment; functions and endpoints have not, but name its folder.
+    """
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):
         command = " ".join(process.info["cmdline"] or [])
-        if str(PROJECT) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found[process.pid] = command
+        if MARK in (process.info["environ"] or {}) or str(PROJECT / "build" / "local" / "demo") in command:
+            found.append(command)
     return found
 
 
 @pytest.fixture
-def nothing_left(eventually):
-    before = set(processes_of_the_project())
+def nothing_left():
+    assert processes_of_the_demo() == []
     yield
-    eventually(lambda: not set(processes_of_the_project()) - before, seconds=5)
+    assert processes_of_the_demo() == []
 
 
 @pytest.mark.usefixtures("nothing_left")

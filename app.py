@@ -1,0 +1,29 @@
+"""CDK app: `cdk synth -c env=<environment> [-c release=<path of a release manifest>]`. env is dev unless given."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main() -> None:
+    # The CDK CLI runs this file as a script, which knows no source root but the script's own folder.
+    sys.path.append(str(ROOT / "contract"))
+    import aws_cdk as cdk
+
+    from infra.application import add_stacks
+    from infra.environments import find_environment
+    from infra.errors import ConfigurationError
+
+    app = cdk.App()
+    release_path = app.node.try_get_context("release")
+    try:
+        environment = find_environment(app.node.try_get_context("env") or "dev")
+        add_stacks(app, environment, ROOT, Path(release_path) if release_path else None)
+    except ConfigurationError as error:
+        sys.exit(f"error: {error}")
+    app.synth()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""The stacks of one environment, and the checks that every synthesis runs over them."""
+
+from pathlib import Path
+
+import aws_cdk as cdk
+from aws_cdk import Duration, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from infra.environments import Environment
+from infra.release import find_release
+from infra.stacks.asynchronous import AsynchronousStack
+from infra.stacks.storage import StorageStack
+
+
+def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path: Path | None = None) -> None:
+    """release_path: a release manifest to deploy instead of the one built under `root`. Raises ConfigurationError."""
+    settings = environment.asynchronous
+    release = find_release(root, settings.engine, settings.model, release_path)
+    where = cdk.Environment(account=environment.account, region=environment.region)
+    # Of the stacks, not of each resource in the templates: CloudFormation passes them on to all that can carry tags.
+    tags = {"Project": "whisperstack", "Environment": environment.name}
+    storage = StorageStack(
+        app,
+        f"Whisperstack-{environment.name}-Storage",
+        description="Whisperstack: recordings, transcripts, models and jobs",
+        env=where,
+        tags=tags,
+        retain_data=environment.retain_data,
+        intermediate_for=Duration.days(environment.intermediate_days),
+        access_logs_for=Duration.days(environment.access_log_days),
+    )
+    AsynchronousStack(
+        app,
+        f"Whisperstack-{environment.name}-Asynchronous",
+        description="Whisperstack: asynchronous transcription",
+        env=where,
+        tags=tags,
+        storage=storage.storage,
+        settings=settings,
+        release=release,
+        log_retention=environment.log_retention,
+    )
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))

@@ -1,0 +1,41 @@
+"""Where users upload recordings, and where the copy of each version lies while its job runs."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.constructs.data_key import DataKey
+from infra.constructs.private_bucket import PrivateBucket
+from whisperstack_contract.keys import INCOMING_PREFIX, STAGED_PREFIX
+
+_UPLOADS_REASON = "Users name their uploads, so the function cannot know the keys below incoming/; it may only read there."
+_STAGED_REASON = "Every job has a staged copy named by its id, and new jobs come all the time; no other prefix is covered."
+
+
+class AudioBucket(PrivateBucket):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: DataKey,
+        access_logs: s3.IBucket,
+        staged_for: Duration,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id, key=key, access_logs=access_logs, removal_policy=removal_policy)
+        self.expire_objects(STAGED_PREFIX, staged_for)
+        # The L2's own switch would add a custom resource with a function that may change every bucket.
+        self.cfn_bucket.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)
+
+    def grant_read_uploads(self, grantee: iam.IRole) -> None:
+        """Allows to read any version of an upload, and to tell a missing one from a forbidden one."""
+        self.grant_list(grantee)
+        self.grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], [f"{INCOMING_PREFIX}*"], _UPLOADS_REASON)
+
+    def grant_read_staged(self, grantee: iam.IRole) -> None:
+        self.grant_objects(grantee, ["s3:GetObject"], [f"{STAGED_PREFIX}*"], _STAGED_REASON)
+
+    def grant_write_staged(self, grantee: iam.IRole) -> None:
+        self.grant_objects(grantee, ["s3:PutObject"], [f"{STAGED_PREFIX}*"], _STAGED_REASON)

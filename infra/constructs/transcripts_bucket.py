@@ -1,0 +1,71 @@
+"""Where results lie: what the endpoint wrote, and what users read."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from infra.constructs.data_key import DataKey
+from infra.constructs.private_bucket import PrivateBucket
+from whisperstack_contract.keys import (
+    ERROR_SUFFIX,
+    ERRORS_PREFIX,
+    FAILURES_PREFIX,
+    LONG_ERRORS_PREFIX,
+    LONG_TRANSCRIPTS_PREFIX,
+    RAW_PREFIX,
+    TRANSCRIPTS_PREFIX,
+    VERSIONS_PREFIX,
+)
+
+_NAMED_BY_UPLOAD = (
+    "Results are named after uploads, which users name, so the keys below this prefix cannot be listed beforehand."
+)
+_NAMED_BY_JOB = "Objects below this prefix are named after jobs, and new jobs come all the time; no other prefix is covered."
+
+
+class TranscriptsBucket(PrivateBucket):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        key: DataKey,
+        access_logs: s3.IBucket,
+        raw_for: Duration,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id, key=key, access_logs=access_logs, removal_policy=removal_policy)
+        self.expire_objects(RAW_PREFIX, raw_for)
+        self.expire_objects(FAILURES_PREFIX, raw_for)
+
+    @property
+    def raw_url(self) -> str:
+        return self.bucket.s3_url_for_object(RAW_PREFIX)
+
+    @property
+    def failures_url(self) -> str:
+        return self.bucket.s3_url_for_object(FAILURES_PREFIX)
+
+    def grant_write_raw(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, ["s3:PutObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
+
+    def grant_read_raw(self, grantee: iam.IRole) -> None:
+        self.grant_list(grantee)
+        self._grant(grantee, ["s3:GetObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
+
+    def grant_write_errors(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, ["s3:PutObject"], [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
+        self._grant(grantee, ["s3:PutObject"], [VERSIONS_PREFIX], _NAMED_BY_JOB)
+
+    def grant_write_transcripts(self, grantee: iam.IRole) -> None:
+        """Allows to write results, and to remove an error that a later success contradicts."""
+        self.grant_list(grantee)
+        self.grant_write_errors(grantee)
+        self._grant(grantee, ["s3:PutObject"], [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX], _NAMED_BY_UPLOAD)
+        removal = ["s3:GetObject", "s3:DeleteObject"]
+        self._grant(grantee, removal, [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
+        self.grant_objects(grantee, removal, [f"{VERSIONS_PREFIX}*.{ERROR_SUFFIX}"], _NAMED_BY_JOB)
+
+    def _grant(self, grantee: iam.IRole, actions: list[str], prefixes: list[str], reason: str) -> None:
+        self.grant_objects(grantee, actions, [f"{prefix}*" for prefix in prefixes], reason)

@@ -1,0 +1,152 @@
+"""One value object for each environment. Constructs get the values and never learn the environment's name."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from aws_cdk.aws_logs import RetentionDays
+
+from infra.errors import ConfigurationError
+from infra.instances import InstanceType
+from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS
+from whisperstack_contract.options import TranscriptionOptions
+
+# Source: openai-whisper 20250625, whisper.available_models(). 'large' and 'turbo' are left out: what they mean moves with the
+# package, and a release is named by what it holds.
+WHISPER_MODELS: Final = (
+    *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
+    *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
+)
+
+# Source: CreateEndpointConfig API, AsyncInferenceClientConfig.
+MAX_WORKERS: Final = 1000
+
+
+class Hardware(StrEnum):
+    CPU = "cpu"
+    GPU = "gpu"
+
+
+def _require_range(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ConfigurationError(f"{name} is {value}; it must be {low} to {high}; change it in infra/environments.py")
+
+
+@dataclass(frozen=True)
+class AsynchronousSettings:
+    """The asynchronous endpoint.
+
+    workers: copies of the model in one instance, and so the invocations that it takes at a time.
+    invocation_timeout_seconds: how long one recording may take before the serving stack gives it up.
+    max_audio_seconds: the longest recording that can be transcribed within that time on this instance.
+    """
+
+    engine: str
+    model: str
+    hardware: Hardware
+    instance_type: str
+    max_audio_seconds: int
+    workers: int = 1
+    invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
+    default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+
+    def __post_init__(self) -> None:
+        if self.model not in WHISPER_MODELS:
+            raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
+        _require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+        _require_range("workers", self.workers, 1, MAX_WORKERS)
+        if self.max_audio_seconds < 1:
+            raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
+        instance = InstanceType.parse(self.instance_type)
+        if (self.hardware is Hardware.GPU) != instance.has_gpu:
+            raise ConfigurationError(
+                f"hardware is {self.hardware}, but {self.instance_type} has {'a' if instance.has_gpu else 'no'} GPU; "
+                f"set hardware to {Hardware.GPU if instance.has_gpu else Hardware.CPU} or choose another instance type"
+            )
+        if self.hardware is Hardware.CPU and self.workers > instance.vcpus:
+            raise ConfigurationError(
+                f"workers is {self.workers}; {self.instance_type} has {instance.vcpus} vCPUs; "
+                "lower it, or choose a larger instance type"
+            )
+
+    @property
+    def instance(self) -> InstanceType:
+        return InstanceType.parse(self.instance_type)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """account, region: None leaves the choice to the credentials at deployment.
+
+    retain_data: whether buckets, key, table and topic survive the deletion of their stack.
+    intermediate_days: how long staged copies and the endpoint's raw output are kept. Results are kept until they are deleted.
+    """
+
+    name: str
+    asynchronous: AsynchronousSettings
+    retain_data: bool
+    log_retention: RetentionDays
+    account: str | None = None
+    region: str | None = None
+    intermediate_days: int = 7
+    access_log_days: int = 90
+
+    def __post_init__(self) -> None:
+        # A job may be sent again until its last attempt's request has expired, six hours after it was queued.
+        _require_range("intermediate_days", self.intermediate_days, 1, 365)
+        _require_range("access_log_days", self.access_log_days, 1, 3653)
+
+
+_ENVIRONMENTS: Final = (
+    Environment(
+        name="local",
+        account="123456789012",
+        region="us-east-1",
+        retain_data=False,
+        log_retention=RetentionDays.ONE_WEEK,
+        asynchronous=AsynchronousSettings(
+            engine="pytorch",
+            model="tiny.en",
+            hardware=Hardware.CPU,
+            instance_type="ml.m5.xlarge",
+            max_audio_seconds=1 * 3600,
+        ),
+    ),
+    Environment(
+        name="dev",
+        retain_data=False,
+        log_retention=RetentionDays.ONE_MONTH,
+        asynchronous=AsynchronousSettings(
+            engine="pytorch",
+            model="base.en",
+            hardware=Hardware.GPU,
+            instance_type="ml.g4dn.xlarge",
+            max_audio_seconds=4 * 3600,
+        ),
+    ),
+    Environment(
+        name="prod",
+        retain_data=True,
+        log_retention=RetentionDays.ONE_YEAR,
+        access_log_days=365,
+        asynchronous=AsynchronousSettings(
+            engine="pytorch",
+            model="large-v3-turbo",
+            hardware=Hardware.GPU,
+            instance_type="ml.g5.xlarge",
+            max_audio_seconds=4 * 3600,
+        ),
+    ),
+)
+
+
+def find_environment(name: str) -> Environment:
+    """Raises ConfigurationError for a name that stands for none."""
+    for environment in _ENVIRONMENTS:
+        if environment.name == name:
+            return environment
+    raise ConfigurationError(f"there is no environment {name!r}; choose one of: {', '.join(environment_names())}")
+
+
+def environment_names() -> list[str]:
+    return [environment.name for environment in _ENVIRONMENTS]

@@ -1,0 +1,71 @@
+"""The pipeline around the asynchronous endpoint: uploads in, transcripts out. It can be rebuilt at any time."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Stack
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.async_endpoint import AsyncEndpoint
+from infra.constructs.intake import Intake
+from infra.constructs.job_storage import JobStorage
+from infra.constructs.results import Results
+from infra.constructs.whisper_model import WhisperModel
+from infra.environments import AsynchronousSettings
+from infra.images import find_image, serving_variables
+from whisperstack_contract import variables
+from whisperstack_contract.artefact import ReleaseManifest
+
+
+class AsynchronousStack(Stack):
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        storage: JobStorage,
+        settings: AsynchronousSettings,
+        release: ReleaseManifest,
+        log_retention: logs.RetentionDays,
+        **stack_settings: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **stack_settings)
+        # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
+        key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
+        image = find_image(settings.engine, settings.hardware)
+        model = WhisperModel(
+            self,
+            "Model",
+            image=image,
+            release=release,
+            bucket=storage.models,
+            key=storage.key,
+            environment={
+                **serving_variables(settings),
+                variables.MAX_AUDIO_SECONDS: str(settings.max_audio_seconds),
+            },
+        )
+        endpoint = AsyncEndpoint(
+            self,
+            "Endpoint",
+            model=model,
+            storage=storage,
+            instance=settings.instance,
+            workers=settings.workers,
+            inference_ami_version=image.inference_ami_version,
+            key=key,
+        )
+        Intake(
+            self,
+            "Intake",
+            storage=storage,
+            endpoint=endpoint,
+            default_options=settings.default_options,
+            log_retention=log_retention,
+            key=key,
+        )
+        Results(self, "Results", storage=storage, endpoint=endpoint, log_retention=log_retention, key=key)
+        CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
+        CfnOutput(self, "ModelDigest", value=release.digest)
+        CfnOutput(self, "ModelIsExample", value=str(release.example).lower())

@@ -1,0 +1,174 @@
+"""From an upload to the endpoint and from its notifications to a transcript: routes, queues, functions, permissions."""
+
+import json
+
+import pytest
+
+from record_result.settings import Settings as RecordSettings
+from submit_transcription.settings import Settings as SubmitSettings
+from whisperstack_contract.options import TranscriptionOptions
+
+FUNCTIONS = ["IntakeSubmit", "ResultsRecord"]
+WORK_QUEUES = ["IntakeWorkQueue", "ResultsWorkQueue"]
+
+
+def variables(template, function):
+    return template.resource("AWS::Lambda::Function", function)["Environment"]["Variables"]
+
+
+def below(arns):
+    """The keys of object ARNs."""
+    return [arn.split(">")[1] for arn in arns]
+
+
+def test_only_uploads_below_incoming_become_jobs(asynchronous):
+    rule = asynchronous.resource("AWS::Events::Rule")
+    pattern = rule["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+    assert pattern["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
+    assert "AudioBucket" in json.dumps(pattern["detail"]["bucket"]["name"])
+
+
+def test_events_that_cannot_be_delivered_are_kept(asynchronous):
+    (target,) = asynchronous.resource("AWS::Events::Rule")["Targets"]
+    assert target["Arn"]["Fn::GetAtt"][0].startswith("IntakeWorkQueue")
+    assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("IntakeUndeliveredEvents")
+
+
+def test_both_topics_reach_the_results_queue_unwrapped_and_undeliverable_notifications_are_kept(asynchronous):
+    subscriptions = asynchronous.resources("AWS::SNS::Subscription")
+    assert {subscription["TopicArn"]["Ref"][:9] for subscription in subscriptions} == {"EndpointS", "EndpointF"}
+    for subscription in subscriptions:
+        assert subscription["RawMessageDelivery"] is True
+        assert subscription["Endpoint"]["Fn::GetAtt"][0].startswith("ResultsWorkQueue")
+        dead_letters = subscription["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        assert dead_letters.startswith("ResultsUndeliveredNotifications")
+
+
+@pytest.mark.parametrize("sender", ["events.amazonaws.com", "sns.amazonaws.com"])
+def test_services_send_to_queues_only_from_this_account_or_a_named_source(asynchronous, sender):
+    statements = [
+        statement
+        for policy in asynchronous.resources("AWS::SQS::QueuePolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": sender}
+    ]
+    assert statements
+    for statement in statements:
+        keys = {key for condition in statement["Condition"].values() for key in condition}
+        assert keys <= {"aws:SourceAccount", "aws:SourceArn"}
+
+
+def test_queues_and_topics_are_encrypted_and_refuse_requests_without_tls(asynchronous):
+    for queue in asynchronous.resources("AWS::SQS::Queue"):
+        assert "DataKey" in json.dumps(queue["KmsMasterKeyId"])
+    for topic in asynchronous.resources("AWS::SNS::Topic"):
+        assert "DataKey" in json.dumps(topic["KmsMasterKeyId"])
+    for kind, policy_kind in [("AWS::SQS::Queue", "AWS::SQS::QueuePolicy"), ("AWS::SNS::Topic", "AWS::SNS::TopicPolicy")]:
+        policies = asynchronous.resources(policy_kind)
+        assert len(policies) == len(asynchronous.resources(kind))
+        for policy in policies:
+            denials = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+            assert [denial["Condition"] for denial in denials] == [{"Bool": {"aws:SecureTransport": "false"}}]
+
+
+@pytest.mark.parametrize(("queue", "function"), [*zip(WORK_QUEUES, FUNCTIONS, strict=True)])
+def test_a_message_stays_hidden_six_times_as_long_as_its_function_may_run(asynchronous, queue, function):
+    hidden = asynchronous.resource("AWS::SQS::Queue", queue)["VisibilityTimeout"]
+    assert hidden >= 6 * asynchronous.resource("AWS::Lambda::Function", function)["Timeout"]
+
+
+@pytest.mark.parametrize("queue", WORK_QUEUES)
+def test_messages_that_fail_again_and_again_are_kept_for_two_weeks(asynchronous, queue):
+    redrive = asynchronous.resource("AWS::SQS::Queue", queue)["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == 10
+    dead_letters = asynchronous.body["Resources"][redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]]
+    assert dead_letters["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
+
+
+def test_only_the_messages_of_a_batch_that_failed_come_again(asynchronous):
+    mappings = asynchronous.resources("AWS::Lambda::EventSourceMapping")
+    assert len(mappings) == 2
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_log_into_their_own_encrypted_group_which_forgets(asynchronous, function):
+    name = asynchronous.resource("AWS::Lambda::Function", function)["LoggingConfig"]["LogGroup"]["Ref"]
+    group = asynchronous.body["Resources"][name]["Properties"]
+    assert group["RetentionInDays"] == 30
+    assert "DataKey" in json.dumps(group["KmsKeyId"])
+    assert asynchronous.allowed(f"{function}Role", "logs:*") == [f"<{name}.Arn>"]
+
+
+def test_no_role_has_a_managed_policy(syntheses):
+    for synthesis in syntheses.values():
+        for template in synthesis.templates:
+            assert not [role for role in template.resources("AWS::IAM::Role") if "ManagedPolicyArns" in role]
+
+
+def test_the_submit_function_gets_every_setting_that_it_reads(asynchronous):
+    given = {name: value if isinstance(value, str) else "x" for name, value in variables(asynchronous, "IntakeSubmit").items()}
+    settings = SubmitSettings.from_environment(given)
+    assert settings.default_options == TranscriptionOptions()
+    assert settings.model_digest == "0" * 64
+
+
+def test_the_record_function_gets_every_setting_that_it_reads(asynchronous):
+    RecordSettings.from_environment(dict.fromkeys(variables(asynchronous, "ResultsRecord"), "x"))
+
+
+def test_the_submit_function_reads_uploads_and_writes_staged_copies_and_errors_only(asynchronous):
+    role = "IntakeSubmitRole"
+    assert below(asynchronous.allowed(role, "s3:GetObject")) == ["/incoming/*"]
+    assert below(asynchronous.allowed(role, "s3:GetObjectVersion")) == ["/incoming/*"]
+    assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == [
+        "/errors-by-hash/*",
+        "/errors/*",
+        "/staged/*",
+        "/versions/*",
+    ]
+    assert asynchronous.allowed(role, "s3:Delete*") == []
+
+
+def test_the_record_function_reads_what_it_needs_and_writes_results_only(asynchronous):
+    role = "ResultsRecordRole"
+    results = ["/errors-by-hash/*", "/errors/*", "/transcripts-by-hash/*", "/transcripts/*", "/versions/*"]
+    removable = ["/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
+    assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == results
+    assert sorted(below(asynchronous.allowed(role, "s3:GetObject"))) == sorted(
+        ["/incoming/*", "/raw/*", "/failures/*", *removable]
+    )
+    assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == removable
+
+
+@pytest.mark.parametrize(("function", "buckets"), [("IntakeSubmit", ["Audio"]), ("ResultsRecord", ["Audio", "Transcripts"])])
+def test_a_missing_object_is_told_from_a_forbidden_one(asynchronous, function, buckets):
+    listed = asynchronous.allowed(f"{function}Role", "s3:ListBucket")
+    assert [next(name for name in ("Audio", "Transcripts", "Models") if name in arn) for arn in listed] == buckets
+
+
+@pytest.mark.parametrize(
+    ("function", "actions"),
+    [
+        ("IntakeSubmit", {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}),
+        ("ResultsRecord", {"dynamodb:GetItem", "dynamodb:UpdateItem"}),
+    ],
+)
+def test_functions_touch_single_rows_of_the_job_table_and_never_scan_it(asynchronous, function, actions):
+    allowed = {
+        a for s in asynchronous.statements(f"{function}Role") for a in [s["Action"]] for a in ([a] if isinstance(a, str) else a)
+    }
+    assert {action for action in allowed if action.startswith("dynamodb:")} == actions
+
+
+def test_only_the_submit_function_invokes_and_only_this_endpoint(asynchronous):
+    (endpoint,) = asynchronous.allowed("IntakeSubmitRole", "sagemaker:*")
+    assert endpoint.endswith(":endpoint/<Endpoint8024A810.EndpointName>")
+    assert asynchronous.allowed("ResultsRecordRole", "sagemaker:*") == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_publish_announcements_only(asynchronous, function):
+    (topic,) = asynchronous.allowed(f"{function}Role", "sns:*")
+    assert "AnnouncementsTopic" in topic

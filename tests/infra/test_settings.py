@@ -1,0 +1,182 @@
+"""Settings that cannot work are refused with the value, the limit and the remedy."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infra.environments import AsynchronousSettings, Hardware, environment_names, find_environment
+from infra.errors import ConfigurationError
+from infra.images import find_image, serving_variables
+from infra.instances import InstanceType
+from infra.release import EXAMPLE_MANIFEST, find_release
+from tests.infra.synthesized import ROOT
+
+GPU = AsynchronousSettings(
+    engine="pytorch", model="tiny", hardware=Hardware.GPU, instance_type="ml.g5.xlarge", max_audio_seconds=3600
+)
+CPU = dataclasses.replace(GPU, hardware=Hardware.CPU, instance_type="ml.m5.2xlarge")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"invocation_timeout_seconds": 3601}, r"invocation_timeout_seconds is 3601; it must be 1 to 3600"),
+        ({"invocation_timeout_seconds": 0}, r"invocation_timeout_seconds is 0"),
+        ({"workers": 0}, r"workers is 0; it must be 1 to 1000"),
+        ({"max_audio_seconds": 0}, r"max_audio_seconds is 0; it must be at least 1"),
+        ({"model": "turbo"}, r"'turbo' is no Whisper model; choose one of: tiny.en, .*large-v3-turbo"),
+        ({"instance_type": "ml.m5.xlarge"}, r"hardware is gpu, but ml.m5.xlarge has no GPU; set hardware to cpu"),
+        ({"hardware": Hardware.CPU}, r"hardware is cpu, but ml.g5.xlarge has a GPU; set hardware to gpu"),
+        ({"instance_type": "g5.xlarge"}, r"'g5.xlarge' is not ml.<family>.<size>"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(change, told):
+    with pytest.raises(ConfigurationError, match=told):
+        dataclasses.replace(GPU, **change)
+
+
+def test_more_workers_than_processors_are_refused():
+    with pytest.raises(ConfigurationError, match=r"workers is 9; ml.m5.2xlarge has 8 vCPUs"):
+        dataclasses.replace(CPU, workers=9)
+
+
+@pytest.mark.parametrize("days", [0, 366])
+def test_intermediate_objects_must_outlive_a_job_and_not_stay_for_ever(days):
+    with pytest.raises(ConfigurationError, match=rf"intermediate_days is {days}; it must be 1 to 365"):
+        dataclasses.replace(find_environment("dev"), intermediate_days=days)
+
+
+@pytest.mark.parametrize(
+    ("name", "vcpus", "has_gpu", "has_local_disk"),
+    [
+        ("ml.m5.xlarge", 4, False, False),
+        ("ml.c5.large", 2, False, False),
+        ("ml.c5d.9xlarge", 36, False, True),
+        ("ml.g4dn.xlarge", 4, True, True),
+        ("ml.g5.12xlarge", 48, True, True),
+        ("ml.p3.2xlarge", 8, True, False),
+    ],
+)
+def test_an_instance_type_tells_its_processors_and_disks(name, vcpus, has_gpu, has_local_disk):
+    assert InstanceType.parse(name) == InstanceType(name, vcpus, has_gpu, has_local_disk)
+
+
+def test_an_unknown_environment_is_answered_with_those_that_exist():
+    with pytest.raises(ConfigurationError, match=r"no environment 'stage'; choose one of: local, dev, prod"):
+        find_environment("stage")
+
+
+def test_the_app_tells_an_unknown_environment_in_one_line():
+    context = json.dumps({"env": "stage"})
+    run = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=ROOT,
+        env={"CDK_CONTEXT_JSON": context, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.strip() == "error: there is no environment 'stage'; choose one of: local, dev, prod"
+
+
+@pytest.mark.parametrize("name", environment_names())
+def test_no_environment_is_told_its_account_unless_it_is_the_embedded_one(name):
+    environment = find_environment(name)
+    expected = ("123456789012", "us-east-1") if name == "local" else (None, None)
+    assert (environment.account, environment.region) == expected
+
+
+@pytest.mark.parametrize("engine", ["pytorch", "huggingface"])
+@pytest.mark.parametrize(("hardware", "kind"), [(Hardware.CPU, "-cpu-"), (Hardware.GPU, "-gpu-")])
+def test_every_engine_has_an_image_for_the_hardware(engine, hardware, kind):
+    image = find_image(engine, hardware)
+    assert kind in image.tag
+    assert (image.inference_ami_version is not None) == (hardware is Hardware.GPU)
+
+
+def test_an_engine_without_an_image_is_refused():
+    with pytest.raises(ConfigurationError, match=r"'whisperx' has no serving image; choose one of: pytorch, huggingface"):
+        find_image("whisperx", Hardware.GPU)
+
+
+def test_a_region_without_the_image_is_refused_with_those_that_have_it():
+    with pytest.raises(ConfigurationError, match=r"'ap-southeast-7' has no image.*eu-central-1"):
+        find_image("pytorch", Hardware.GPU).require_region("ap-southeast-7")
+
+
+def test_regions_keep_the_image_in_their_own_account():
+    accounts = find_image("pytorch", Hardware.CPU).accounts
+    assert accounts["us-east-1"] == "763104351884"
+    assert accounts["eu-south-1"] == "692866216735"
+    assert all(len(account) == 12 and account.isdigit() for account in accounts.values())
+
+
+@pytest.mark.parametrize("seconds", [1, 900, 3600])
+def test_the_serving_stack_outlasts_the_invocation_in_each_of_its_timeouts(seconds):
+    variables = serving_variables(dataclasses.replace(GPU, invocation_timeout_seconds=seconds))
+    timeouts = ["MMS_DEFAULT_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"]
+    assert all(int(variables[name]) > seconds for name in timeouts)
+
+
+def test_the_serving_stack_takes_the_largest_recording_that_the_service_takes():
+    variables = serving_variables(GPU)
+    assert int(variables["MMS_MAX_REQUEST_SIZE"]) >= 1024**3
+    assert int(variables["MMS_MAX_RESPONSE_SIZE"]) >= 1024**3
+
+
+@pytest.mark.parametrize(("workers", "threads"), [(1, "8"), (2, "4"), (8, "1")])
+def test_workers_share_the_processors_of_a_cpu_instance(workers, threads):
+    assert serving_variables(dataclasses.replace(CPU, workers=workers))["OMP_NUM_THREADS"] == threads
+
+
+def test_threads_are_left_to_the_gpu_image():
+    assert "OMP_NUM_THREADS" not in serving_variables(GPU)
+
+
+def write_manifest(path, **changes):
+    manifest = {**json.loads(EXAMPLE_MANIFEST.read_text()), "digest": "b" * 64, "example": False, **changes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(manifest))
+    return path
+
+
+def test_the_stand_in_is_used_where_nothing_is_built(tmp_path):
+    release = find_release(tmp_path, "huggingface", "base")
+    assert (release.example, release.digest) == (True, "0" * 64)
+
+
+def test_a_built_release_goes_before_the_stand_in(tmp_path):
+    write_manifest(tmp_path / "build" / "artefacts" / "pytorch" / "tiny.en" / "release.json")
+    assert find_release(tmp_path, "pytorch", "tiny.en").digest == "b" * 64
+
+
+def test_a_named_release_goes_before_a_built_one(tmp_path):
+    write_manifest(tmp_path / "build" / "artefacts" / "pytorch" / "tiny.en" / "release.json")
+    named = write_manifest(tmp_path / "other.json", digest="c" * 64)
+    assert find_release(tmp_path, "pytorch", "tiny.en", named).digest == "c" * 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"model": "base"}, r"holds pytorch/base, but the environment asks for pytorch/tiny.en"),
+        ({"engine": "huggingface"}, r"holds huggingface/tiny.en, but the environment asks for pytorch/tiny.en"),
+        ({"digest": "abc"}, r"digest 'abc' is not 64 hexadecimal digits"),
+        ({"layout": "unpacked"}, r"layout is 'unpacked'; an asynchronous endpoint takes 'archive'"),
+        ({"schema": 2}, r"schema 2"),
+    ],
+)
+def test_a_release_that_cannot_be_deployed_is_refused(tmp_path, changes, told):
+    named = write_manifest(tmp_path / "release.json", **changes)
+    with pytest.raises(ConfigurationError, match=told):
+        find_release(tmp_path, "pytorch", "tiny.en", named)
+
+
+def test_a_named_release_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"no release manifest at .*gone.json"):
+        find_release(tmp_path, "pytorch", "tiny.en", tmp_path / "gone.json")

@@ -1,0 +1,142 @@
+"""What must survive is private, encrypted, versioned and logged, and intermediate objects go away."""
+
+import json
+
+import pytest
+
+BUCKETS = ["Audio", "Transcripts", "Models", "AccessLogs"]
+ENTRUSTED = ["Audio", "Transcripts", "Models"]
+
+
+def bucket(storage, name):
+    return storage.resource("AWS::S3::Bucket", name)
+
+
+def rules(storage, name):
+    return {rule.get("Prefix"): rule for rule in bucket(storage, name)["LifecycleConfiguration"]["Rules"]}
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_block_public_access_and_access_lists(storage, name):
+    properties = bucket(storage, name)
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_refuse_requests_without_tls(storage, name):
+    statements = storage.resource("AWS::S3::BucketPolicy", name)["PolicyDocument"]["Statement"]
+    denials = [statement for statement in statements if statement["Effect"] == "Deny"]
+    assert [(denial["Action"], denial["Condition"]) for denial in denials] == [
+        ("s3:*", {"Bool": {"aws:SecureTransport": "false"}})
+    ]
+
+
+@pytest.mark.parametrize("name", BUCKETS)
+def test_buckets_keep_versions_and_drop_abandoned_uploads(storage, name):
+    assert bucket(storage, name)["VersioningConfiguration"] == {"Status": "Enabled"}
+    everywhere = [rule for rule in bucket(storage, name)["LifecycleConfiguration"]["Rules"] if "Prefix" not in rule]
+    assert any(rule.get("AbortIncompleteMultipartUpload") == {"DaysAfterInitiation": 7} for rule in everywhere)
+
+
+@pytest.mark.parametrize("name", ENTRUSTED)
+def test_what_users_entrust_is_encrypted_with_our_key_and_its_accesses_are_logged(storage, name):
+    (rule,) = bucket(storage, name)["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["BucketKeyEnabled"] is True
+    assert rule["ServerSideEncryptionByDefault"]["KMSMasterKeyID"]["Fn::GetAtt"][0].startswith("DataKey")
+    assert bucket(storage, name)["LoggingConfiguration"]["DestinationBucketName"]["Ref"].startswith("AccessLogs")
+    assert bucket(storage, name)["LoggingConfiguration"]["LogFilePrefix"] == f"{name}/"
+
+
+def test_access_logs_are_encrypted_with_a_key_that_log_delivery_can_use(storage):
+    (rule,) = bucket(storage, "AccessLogs")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+@pytest.mark.parametrize(("name", "prefix"), [("Audio", "staged/"), ("Transcripts", "raw/"), ("Transcripts", "failures/")])
+def test_intermediate_objects_expire_with_their_versions(storage, name, prefix):
+    rule = rules(storage, name)[prefix]
+    assert rule["ExpirationInDays"] == 7
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+
+
+def test_uploads_and_results_and_models_never_expire(storage):
+    for name in ENTRUSTED:
+        for prefix, rule in rules(storage, name).items():
+            assert ("ExpirationInDays" in rule) == (prefix in {"staged/", "raw/", "failures/"}), (name, prefix)
+
+
+def test_only_the_audio_bucket_sends_events_and_without_a_custom_resource(storage):
+    sending = {name: "NotificationConfiguration" in bucket(storage, name) for name in BUCKETS}
+    assert sending == {"Audio": True, "Transcripts": False, "Models": False, "AccessLogs": False}
+    assert bucket(storage, "Audio")["NotificationConfiguration"] == {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
+
+
+def test_the_key_rotates(storage):
+    assert storage.resource("AWS::KMS::Key")["EnableKeyRotation"] is True
+
+
+def test_the_key_serves_the_account_and_three_services_the_latter_by_condition_where_they_set_one(storage):
+    statements = storage.resource("AWS::KMS::Key")["KeyPolicy"]["Statement"]
+    conditions = {statement.get("Sid", "account"): statement.get("Condition") for statement in statements}
+    assert set(conditions) == {"account", "EventsToQueues", "TopicsToQueues", "FunctionLogs"}
+    assert conditions["EventsToQueues"] is None, "EventBridge sets no source for KMS; a condition would drop every event"
+    assert list(conditions["TopicsToQueues"]["ArnLike"]) == ["aws:SourceArn"]
+    assert list(conditions["FunctionLogs"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
+
+
+def test_the_job_table_is_encrypted_recoverable_and_paid_by_request(storage):
+    table = storage.resource("AWS::DynamoDB::Table")
+    assert table["SSESpecification"]["KMSMasterKeyId"]["Fn::GetAtt"][0].startswith("DataKey")
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_the_job_table_has_the_key_and_the_index_of_the_contract(storage):
+    table = storage.resource("AWS::DynamoDB::Table")
+    assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index["IndexName"] == "active-by-deadline"
+    assert [part["AttributeName"] for part in index["KeySchema"]] == ["active", "deadline"]
+    assert {"AttributeName": "deadline", "AttributeType": "N"} in table["AttributeDefinitions"]
+
+
+def test_announcements_are_encrypted_and_refuse_to_be_published_without_tls(storage):
+    assert storage.resource("AWS::SNS::Topic")["KmsMasterKeyId"]["Fn::GetAtt"][0].startswith("DataKey")
+    (statement,) = storage.resource("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+@pytest.mark.parametrize(("environment", "policy"), [("local", "Delete"), ("dev", "Delete"), ("prod", "Retain")])
+def test_data_survives_the_deletion_of_its_stack_only_where_the_environment_says_so(syntheses, environment, policy):
+    resources = syntheses[environment].storage.body["Resources"].values()
+    stateful = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::SNS::Topic"}
+    kept = [resource for resource in resources if resource["Type"] in stateful]
+    assert len(kept) == 7
+    assert {(resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) for resource in kept} == {(policy, policy)}
+    table = syntheses[environment].storage.resource("AWS::DynamoDB::Table")
+    assert table["DeletionProtectionEnabled"] is (policy == "Retain")
+
+
+@pytest.mark.parametrize(("environment", "protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_the_stack_that_keeps_data_cannot_be_deleted_by_mistake(syntheses, environment, protected):
+    storage = syntheses[environment].storage
+    artefact = json.loads((storage.path.parent / "manifest.json").read_text())["artifacts"][
+        f"Whisperstack-{environment}-Storage"
+    ]
+    assert artefact["properties"].get("terminationProtection", False) is protected
+
+
+@pytest.mark.parametrize("environment", ["local", "dev", "prod"])
+def test_stacks_carry_the_tags_that_cloudformation_passes_on(syntheses, environment):
+    for template in syntheses[environment].templates:
+        stack = template.path.name.removesuffix(".template.json")
+        tags = json.loads((template.path.parent / "manifest.json").read_text())["artifacts"][stack]["properties"]["tags"]
+        assert tags == {"Project": "whisperstack", "Environment": environment}
+
+
+def test_names_that_users_need_are_outputs(storage):
+    names = {name for name in storage.body["Outputs"] if not name.startswith("Exports")}
+    assert names == {"AudioBucketName", "TranscriptsBucketName", "ModelBucketName", "JobTableName", "AnnouncementsTopicArn"}

@@ -1,0 +1,54 @@
+"""Every environment's templates: alike, free of findings, and free of what the embedded AWS cannot run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import Validations
+from aws_cdk import aws_s3 as s3
+from cdk_nag import AwsSolutionsChecks
+
+from infra.environments import environment_names
+from tests.infra.synthesized import CONTEXT
+
+
+def shape(synthesis):
+    """Logical id → type of every resource."""
+    return {
+        logical_id: resource["Type"]
+        for template in synthesis.templates
+        for logical_id, resource in template.body["Resources"].items()
+    }
+
+
+@pytest.mark.parametrize("name", environment_names())
+def test_environments_differ_in_values_only(syntheses, name):
+    assert shape(syntheses[name]) == shape(syntheses["dev"])
+
+
+def test_cfn_lint_finds_nothing_in_any_template(syntheses):
+    paths = [str(template.path) for synthesis in syntheses.values() for template in synthesis.templates]
+    run = subprocess.run([str(Path(sys.executable).with_name("cfn-lint")), *paths], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_an_unexplained_finding_stops_the_synthesis(tmp_path):
+    # The same check ran over every environment in the fixture: had it found anything there, that would have raised.
+    app = cdk.App(outdir=str(tmp_path), context=CONTEXT)
+    s3.Bucket(cdk.Stack(app, "Careless"), "Bucket")
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    with pytest.raises(RuntimeError, match=r"Acknowledge with .AwsSolutions::AwsSolutions-S10"):
+        app.synth()
+
+
+@pytest.mark.parametrize("name", environment_names())
+def test_there_is_no_custom_resource_and_no_telemetry(syntheses, name):
+    types = set(shape(syntheses[name]).values())
+    assert not [kind for kind in types if kind.startswith("Custom::") or kind == "AWS::CDK::Metadata"]
+
+
+@pytest.mark.parametrize("name", environment_names())
+def test_the_storage_stack_does_not_need_the_other_one(syntheses, name):
+    assert "Fn::ImportValue" not in syntheses[name].storage.path.read_text()
