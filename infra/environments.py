@@ -108,7 +108,7 @@ _ENVIRONMENTS: Final = (
             engine="pytorch",
             model="tiny.en",
             hardware=Hardware.CPU,
-            instance_type="ml.m5.xlarge",
+            instance_type="ml.m5.large",
             max_audio_seconds=1 * 3600,
         ),
     ),

@@ -43,18 +43,24 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages) -> Deployment:
     """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
     logs, assembly = folder / "logs", folder / "cdk.out"
     cdk_log = logs / "cdk.log"
-    deploying = ["--require-approval", "never", "-c", f"env={ENVIRONMENT}"]
+
+    def cdk(*args: str) -> None:
+        run_cdk([*args, "-c", f"env={ENVIRONMENT}"], aws.environment, cdk_log)
+
     with stages.stage("Build the model artefact"):
         build_artefact(aws.environment, logs)
+    with stages.stage("Synthesize the templates (cdk synth)"):
+        cdk("synth", "--quiet", "--output", str(assembly))
+    # The commands below would each synthesize again; they take what there is.
+    synthesized = ("--app", str(assembly), "--require-approval", "never")
     with stages.stage("Bootstrap the account (cdk bootstrap)"):
-        run_cdk(["bootstrap", f"aws://{ACCOUNT}/{REGION}", "-c", f"env={ENVIRONMENT}"], aws.environment, cdk_log)
+        cdk("bootstrap", f"aws://{ACCOUNT}/{REGION}", "--app", str(assembly))
     with stages.stage("Deploy the storage stack (cdk deploy)"):
-        run_cdk(["deploy", _STORAGE, *deploying, "--output", str(assembly)], aws.environment, cdk_log)
+        cdk("deploy", _STORAGE, *synthesized)
     with stages.stage("Publish the model artefact"):
         run_module(["model_build", "publish", "--env", ENVIRONMENT, *_ARTEFACT], aws.environment, logs / "model_build.log")
     with stages.stage("Deploy all stacks (cdk deploy --all)"):
-        # What was synthesized for the first deploy; publishing changes nothing in it.
-        run_cdk(["deploy", "--all", *deploying, "--app", str(assembly)], aws.environment, cdk_log)
+        cdk("deploy", "--all", *synthesized)
     with stages.stage("Check that every resource is there"):
         check_deployment(assembly, aws.client("cloudformation"))
     outputs = {**_outputs(aws, _STORAGE), **_outputs(aws, _ASYNCHRONOUS)}

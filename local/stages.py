@@ -19,9 +19,9 @@ class Stages:
     @contextmanager
     def stage(self, title: str) -> Iterator[None]:
         began = time.monotonic()
-        if not self.console.is_terminal:
-            self.console.print(f"… {title}", highlight=False)
         try:
+            if not self.console.is_terminal:
+                self.console.print(f"… {title}", highlight=False)
             with self.console.status(title):
                 yield
         except BaseException:

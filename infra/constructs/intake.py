@@ -11,9 +11,9 @@ from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.python_function import PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
+from infra.environments import AsynchronousSettings
 from whisperstack_contract import variables
 from whisperstack_contract.keys import INCOMING_PREFIX
-from whisperstack_contract.options import TranscriptionOptions
 
 
 class Intake(Construct):
@@ -24,7 +24,7 @@ class Intake(Construct):
         *,
         storage: JobStorage,
         endpoint: AsyncEndpoint,
-        default_options: TranscriptionOptions,
+        settings: AsynchronousSettings,
         log_retention: logs.RetentionDays,
         key: kms.IKey,
     ) -> None:
@@ -40,7 +40,8 @@ class Intake(Construct):
                 variables.ENDPOINT_NAME: endpoint.endpoint_name,
                 variables.ANNOUNCEMENTS_TOPIC: storage.announcements.topic_arn,
                 variables.MODEL_DIGEST: endpoint.model_digest,
-                variables.DEFAULT_OPTIONS: default_options.to_custom_attributes(),
+                variables.DEFAULT_OPTIONS: settings.default_options.to_custom_attributes(),
+                variables.INVOCATION_TIMEOUT_SECONDS: str(settings.invocation_timeout_seconds),
             },
             # S3 copies a gigabyte within one call; a batch may hold five of them.
             timeout=Duration.minutes(3),

@@ -55,17 +55,17 @@ class TranscriptsBucket(PrivateBucket):
         self._grant(grantee, ["s3:GetObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
 
     def grant_write_errors(self, grantee: iam.IRole) -> None:
-        self._grant(grantee, ["s3:PutObject"], [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
-        self._grant(grantee, ["s3:PutObject"], [VERSIONS_PREFIX], _NAMED_BY_JOB)
+        """Allows to write an error document, and to look for and remove one that a success contradicts."""
+        self.grant_list(grantee)
+        actions = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+        self._grant(grantee, actions, [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
+        self.grant_objects(grantee, actions, [f"{VERSIONS_PREFIX}*.{ERROR_SUFFIX}"], _NAMED_BY_JOB)
 
     def grant_write_transcripts(self, grantee: iam.IRole) -> None:
-        """Allows to write results, and to remove an error that a later success contradicts."""
-        self.grant_list(grantee)
+        """Allows to write every kind of result."""
         self.grant_write_errors(grantee)
         self._grant(grantee, ["s3:PutObject"], [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX], _NAMED_BY_UPLOAD)
-        removal = ["s3:GetObject", "s3:DeleteObject"]
-        self._grant(grantee, removal, [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
-        self.grant_objects(grantee, removal, [f"{VERSIONS_PREFIX}*.{ERROR_SUFFIX}"], _NAMED_BY_JOB)
+        self._grant(grantee, ["s3:PutObject"], [VERSIONS_PREFIX], _NAMED_BY_JOB)
 
     def _grant(self, grantee: iam.IRole, actions: list[str], prefixes: list[str], reason: str) -> None:
         self.grant_objects(grantee, actions, [f"{prefix}*" for prefix in prefixes], reason)

@@ -61,7 +61,7 @@ class AsynchronousStack(Stack):
             "Intake",
             storage=storage,
             endpoint=endpoint,
-            default_options=settings.default_options,
+            settings=settings,
             log_retention=log_retention,
             key=key,
         )

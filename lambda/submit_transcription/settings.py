@@ -9,7 +9,10 @@ from whisperstack_contract.options import TranscriptionOptions
 
 @dataclass(frozen=True)
 class Settings:
-    """Names as infra set them. default_options: those of every upload; model_digest: the model that the endpoint serves."""
+    """Names as infra set them. default_options: those of every upload; model_digest: the model that the endpoint serves.
+
+    invocation_timeout_seconds: how long the endpoint may take for one recording.
+    """
 
     job_table: str
     audio_bucket: str
@@ -18,6 +21,7 @@ class Settings:
     announcements_topic: str
     default_options: TranscriptionOptions
     model_digest: str
+    invocation_timeout_seconds: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -30,4 +34,5 @@ class Settings:
             announcements_topic=environment[variables.ANNOUNCEMENTS_TOPIC],
             default_options=TranscriptionOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
             model_digest=environment[variables.MODEL_DIGEST],
+            invocation_timeout_seconds=int(environment[variables.INVOCATION_TIMEOUT_SECONDS]),
         )

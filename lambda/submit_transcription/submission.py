@@ -20,11 +20,7 @@ from whisperstack_contract.errors import (
     VersionGoneError,
 )
 from whisperstack_contract.jobs import JobState, inference_id, job_id
-from whisperstack_contract.limits import (
-    ASYNC_INVOCATION_TIMEOUT_SECONDS,
-    ASYNC_PAYLOAD_BYTES,
-    ASYNC_REQUEST_TTL_SECONDS,
-)
+from whisperstack_contract.limits import ASYNC_PAYLOAD_BYTES, ASYNC_REQUEST_TTL_SECONDS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -103,7 +99,7 @@ class Submission:
             InferenceId=inference_id(job.job_id, job.attempt),
             ContentType=job.content_type,
             CustomAttributes=job.options,
-            InvocationTimeoutSeconds=ASYNC_INVOCATION_TIMEOUT_SECONDS,
+            InvocationTimeoutSeconds=self.settings.invocation_timeout_seconds,
             RequestTTLSeconds=ASYNC_REQUEST_TTL_SECONDS,
             S3OutputPathExtension=keys.raw_extension(job.job_id, job.attempt),
             Filename=keys.RAW_FILENAME,

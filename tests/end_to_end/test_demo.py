@@ -15,6 +15,7 @@ MARK = "WHISPERSTACK_TEST_OF_THE_DEMO"
 STAGES = [
     "Start the embedded AWS",
     "Build the model artefact",
+    "Synthesize the templates",
     "Bootstrap the account",
     "Deploy the storage stack",
     "Publish the model artefact",
@@ -89,14 +90,14 @@ def test_a_path_that_does_not_exist_is_one_sentence():
 @pytest.mark.usefixtures("nothing_left")
 @pytest.mark.parametrize("stage", STAGES)
 def test_an_interrupt_in_any_stage_leaves_nothing_running(stage, eventually):
-    demo = start_demo()
-    for line in demo.stdout:
-        if line.startswith("…") and stage in line:
-            break
-    if stage.startswith(("Build", "Bootstrap", "Deploy", "Publish")):
-        eventually(lambda: any("leash.py" in " ".join(child.cmdline()) for child in psutil.Process(demo.pid).children()))
-    os.killpg(demo.pid, signal.SIGINT)
-    output = demo.stdout.read()
-    assert demo.wait(timeout=30) == 130, output
+    with start_demo() as demo:
+        for line in demo.stdout:
+            if line.startswith("…") and stage in line:
+                break
+        if stage.startswith(("Build", "Synthesize", "Bootstrap", "Deploy", "Publish")):
+            eventually(lambda: any("leash.py" in " ".join(child.cmdline()) for child in psutil.Process(demo.pid).children()))
+        os.killpg(demo.pid, signal.SIGINT)
+        output = demo.stdout.read()
+        assert demo.wait(timeout=30) == 130, output
     assert "Interrupted; nothing is left running." in output
     assert "Traceback" not in output

@@ -25,7 +25,7 @@ def test_an_upload_is_copied_and_sent_to_the_endpoint(pipeline: Pipeline, submit
         "InferenceId": f"{job}-1",
         "ContentType": "audio/mpeg",
         "CustomAttributes": '{"language":"en","task":"transcribe"}',
-        "InvocationTimeoutSeconds": 3600,
+        "InvocationTimeoutSeconds": 1800,
         "RequestTTLSeconds": 21600,
         "S3OutputPathExtension": f"{job}/1",
         "Filename": "transcript.json",
