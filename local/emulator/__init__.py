@@ -3,7 +3,6 @@
 cloudformation_types   resource types that moto's CloudFormation passes over
 change_sets            outputs, exports and failures of what the CDK deploys
 bucket_properties      versioning, events and lifecycle of a bucket in a template
-encryption_keys        tags of a key in a template
 functions              Lambda functions run from their deployed zip, each in a process of its own
 event_sources          SQS to Lambda, with batches and partial batch responses
 endpoints              SageMaker endpoints: a process that serves the deployed model.tar.gz

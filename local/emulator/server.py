@@ -27,7 +27,6 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
         bucket_properties,
         change_sets,
         cloudformation_types,
-        encryption_keys,
         endpoints,
         event_sources,
         functions,
@@ -37,7 +36,6 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     cloudformation_types.install(surroundings)
     change_sets.install()
     bucket_properties.install(surroundings)
-    encryption_keys.install()
     running_functions = functions.install(surroundings)
     sources = event_sources.install(surroundings)
     running_endpoints = endpoints.install(surroundings)

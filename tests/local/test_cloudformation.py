@@ -24,10 +24,6 @@ TEMPLATE = {
             "Type": "AWS::S3::BucketPolicy",
             "Properties": {"Bucket": {"Ref": "Bucket"}, "PolicyDocument": {"Version": "2012-10-17", "Statement": [TLS_ONLY]}},
         },
-        "Key": {
-            "Type": "AWS::KMS::Key",
-            "Properties": {"KeyPolicy": {"Statement": []}, "Tags": [{"Key": "Project", "Value": "whisperstack"}]},
-        },
         "Topic": {"Type": "AWS::SNS::Topic"},
         "TopicPolicy": {
             "Type": "AWS::SNS::TopicPolicy",
@@ -59,7 +55,7 @@ TEMPLATE = {
             },
         },
     },
-    "Outputs": {name: {"Value": {"Ref": name}} for name in ("Bucket", "Key", "Topic", "Queue")},
+    "Outputs": {name: {"Value": {"Ref": name}} for name in ("Bucket", "Topic", "Queue")},
 }
 
 
@@ -88,11 +84,6 @@ def test_a_bucket_is_versioned_and_keeps_its_policy(aws, stack):
     s3 = aws.client("s3")
     assert s3.get_bucket_versioning(Bucket=stack["Bucket"])["Status"] == "Enabled"
     assert json.loads(s3.get_bucket_policy(Bucket=stack["Bucket"])["Policy"])["Statement"] == [TLS_ONLY]
-
-
-def test_a_key_has_its_tags(aws, stack):
-    tags = aws.client("kms").list_resource_tags(KeyId=stack["Key"])["Tags"]
-    assert tags == [{"TagKey": "Project", "TagValue": "whisperstack"}]
 
 
 def test_an_upload_reaches_the_queue_with_its_raw_key_and_version(aws, stack):

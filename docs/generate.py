@@ -1,0 +1,75 @@
+"""Writes the pages of docs/ that say what the code says; with `--check`, tells whether they still do."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from local.__main__ import app as local_app
+from model_build.cli import app as model_build_app
+from whisperstack_contract.errors import ERRORS_BY_CODE
+
+DOCS: Final = Path(__file__).resolve().parent
+_NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
+
+
+def error_codes() -> str:
+    """Every error code, from the contract."""
+    rows = [
+        f"| `{code}` | {int(error.http_status)} | {'yes' if error.retryable else 'no'} | {error.__doc__} |"
+        for code, error in sorted(ERRORS_BY_CODE.items())
+    ]
+    intro = (
+        'An error travels as `{"error": {"code", "message", "retryable"}}`. The message says the value, the limit and the '
+        "remedy in a sentence.\nA code keeps its meaning."
+    )
+    table = ["| code | HTTP status | trying again can help | meaning |", "|---|---|---|---|", *rows]
+    return "\n".join(["# Error codes", "", _NOTICE, "", intro, "", *table, ""])
+
+
+def commands() -> str:
+    """The help texts of make and of both command lines."""
+    shown = [("make help", _make_help())]
+    for module, app in (("local", local_app), ("model_build", model_build_app)):
+        names = sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a Typer app with commands is a group
+        for arguments in ([], *([name] for name in names)):
+            line = " ".join(["python -m", module, *arguments, "--help"])
+            shown.append((line, _help(app, f"python -m {module}", arguments)))
+    sections = [f"## `{line}`\n\n```\n{text.strip()}\n```\n" for line, text in shown]
+    return "\n".join(["# Commands", "", _NOTICE, "", *sections])
+
+
+def _help(app: Any, program: str, arguments: list[str]) -> str:
+    # A fixed width, so that the page does not depend on the terminal that it is written in.
+    result = CliRunner().invoke(app, [*arguments, "--help"], prog_name=program, env={"COLUMNS": "100", "TERMINAL_WIDTH": "100"})
+    if result.exit_code:
+        raise RuntimeError(f"{program} {arguments} --help ended with {result.exit_code}: {result.output}")
+    lines = [line.rstrip() for line in result.output.splitlines()]
+    return "\n".join(lines).replace(str(DOCS.parent), ".")
+
+
+def _make_help() -> str:
+    make = subprocess.run(["make", "--no-print-directory", "help"], cwd=DOCS.parent, capture_output=True, text=True, check=True)  # noqa: S607
+    return "\n".join(line.strip() for line in make.stdout.splitlines())
+
+
+PAGES: Final = {"errors.md": error_codes, "commands.md": commands}
+
+
+def main() -> int:
+    stale = [name for name, write in PAGES.items() if not (DOCS / name).is_file() or (DOCS / name).read_text() != write()]
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"docs/{name} is not what the code says; run 'make docs'", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (DOCS / name).write_text(PAGES[name]())
+        print(f"docs/{name} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
