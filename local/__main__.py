@@ -17,7 +17,7 @@ from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
 from local.recordings import NoRecordingsError, find_recordings, split_paths
 from local.stages import Stages
-from local.transcription import PipelineStuckError, log_files
+from local.transcription import PipelineStuckError
 
 app = typer.Typer(
     add_completion=False,
@@ -63,7 +63,6 @@ def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the emb
 
 def _instructions(aws: EmbeddedAws, deployment: Deployment) -> str:
     settings = "\n".join(f"export {name}={value}" for name, value in aws.surroundings.credentials.items())
-    logs = "\n".join(f"  {path}" for path in log_files(aws.surroundings.logs))
     return f"""
 The embedded AWS runs at {aws.endpoint_url}. In another terminal:
 
@@ -83,8 +82,9 @@ s3.upload_file("recording.mp3", "{deployment.audio_bucket}", "incoming/recording
 # a few seconds later; a recording that cannot be transcribed gives errors/recording.mp3.error.json instead
 print(s3.get_object(Bucket="{deployment.transcripts_bucket}", Key="transcripts/recording.mp3.txt")["Body"].read().decode())
 
-Logs:
-{logs}
+Logs, in {aws.surroundings.logs}:
+
+embedded-aws.log, cdk.log, model_build.log; functions/ and endpoints/ hold one for each
 
 Ctrl-C ends it and everything in it.
 """

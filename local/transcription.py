@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from local.deployment import Deployment
@@ -85,10 +84,6 @@ def transcribe(
 def read_object(aws: EmbeddedAws, deployment: Deployment, key: str) -> str:
     body = aws.client("s3").get_object(Bucket=deployment.transcripts_bucket, Key=key)["Body"]
     return str(body.read().decode("utf-8"))
-
-
-def log_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*.log") if path.stat().st_size)
 
 
 def _raise_if_stuck(aws: EmbeddedAws) -> None:

@@ -21,7 +21,7 @@ def find_release(folder: Path) -> ReleaseManifest | None:
 
 def require_release(folder: Path, engine: str, model: str) -> ReleaseManifest:
     """A release that was really built. Raises BuildError, with the command that builds it, where there is none."""
-    remedy = f"build it: python -m model_build build --engine {engine} --model {model}"
+    remedy = f"build it: .venv/bin/python -m model_build build --engine {engine} --model {model}"
     path = folder / RELEASE_MANIFEST_FILENAME
     if not path.is_file():
         raise BuildError(f"no artefact of {model} for {engine} has been built ({path} does not exist); {remedy}")
