@@ -84,7 +84,7 @@ deploy: setup ## storage, then the model artefact, then the rest   [ENV=dev]
 
 setup-synth: $(VENV)/.synth node_modules/.installed
 
-setup: setup-synth $(VENV)/.model $(VENV)/.dev
+setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched
 
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11, or name another with PYTHON=…"; exit 1; }
@@ -113,6 +113,12 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.synth
 	@$(PIP) --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# What a model artefact brings along for the container; installed nowhere here.
+build/wheels/.fetched: requirements-container.txt $(VENV)/.model
+	@echo "Setting up: the packages that a model artefact carries"
+	@$(PY) -m model_build fetch-packages
+	@touch $@
+
 # npm is called through node: the wheel's own npm script is a copied link that points nowhere.
 node_modules/.installed: package-lock.json $(VENV)/.synth
 	@echo "Setting up: CDK CLI"
@@ -121,8 +127,15 @@ node_modules/.installed: package-lock.json $(VENV)/.synth
 
 # The override takes torch and triton out of the lock; requirements-torch.txt says why.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
-lock: setup ## write the requirements*.txt anew from requirements*.in
+# For the serving image (infra/images.json): its Python, a platform that its glibc is new enough for, its numpy.
+CONTAINER_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+	--no-header --no-emit-package numpy
+lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt anew from requirements*.in
+	@mkdir -p build
 	printf 'torch ; python_version < "3"\ntriton ; python_version < "3"\n' > build/lock-overrides.txt
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-model.in -c requirements.txt --override build/lock-overrides.txt -o requirements-model.txt
+	$(PY) -c 'import json; print("numpy==" + json.load(open("infra/images.json"))["contents"]["numpy"])' > build/image-numpy.txt
+	printf 'requests ; python_version < "3"\n' | cat build/lock-overrides.txt - > build/container-overrides.txt
+	$(CONTAINER_LOCK) requirements-container.in -c build/image-numpy.txt --override build/container-overrides.txt -o requirements-container.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt

@@ -8,10 +8,12 @@ from whisper_serving.request import read_request
 from whisper_serving.response import answer
 from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Transcriber
+from whisper_serving.vendored import use_vendored_packages
 
 
 def model_fn(model_dir: str, context: Any = None) -> Transcriber:  # noqa: ARG001
     """Load the model once per worker. Raises where settings or weights are wrong: such a model must not serve."""
+    use_vendored_packages(Path(__file__).resolve().parent / "vendor")
     settings = Settings.from_environment(os.environ)
     # Imported here: torch and openai-whisper take seconds, which the stack's own start-up need not wait for.
     from whisper_serving.pytorch_engine import PytorchEngine

@@ -1,7 +1,7 @@
 """model.tar.gz: the same files give the same bytes, on every machine with the same zlib.
 
 Entries are sorted and carry no times, owners or machine's modes; the gzip header carries no time and no name. The manifest
-comes before the weights (c, m, w), so that it can be read back without unpacking them.
+comes before the rest, so that it can be read back without unpacking that.
 """
 
 import gzip
@@ -28,7 +28,7 @@ def write_archive(path: Path, members: Mapping[str, bytes | Path], progress: Pro
         gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=_GZIP_LEVEL) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
-        for name in sorted(members):
+        for name in sorted(members, key=lambda name: (name != ARCHIVE_MANIFEST_FILENAME, name)):
             entry = tarfile.TarInfo(name)  # owner, group and time are 0 unless set
             entry.mode = _FILE_MODE
             content = members[name]

@@ -9,6 +9,7 @@ from typing import Final
 from model_build.archive import code_members, read_manifest, write_archive
 from model_build.digests import sha256_of_bytes, sha256_of_file
 from model_build.errors import BuildError
+from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from model_build.release import archive_path, find_release
 from model_build.sources import Source
@@ -36,7 +37,13 @@ class BuiltArtefact:
 
 
 def build_artefact(
-    engine: str, model: str, source: Source, folder: Path, project_root: Path, progress: Progress
+    engine: str,
+    model: str,
+    source: Source,
+    packages: ContainerPackages,
+    folder: Path,
+    project_root: Path,
+    progress: Progress,
 ) -> BuiltArtefact:
     """Leaves `folder` with a whole artefact or as it was. Raises BuildError where the artefact cannot be built."""
     progress.stage("Checking for changes")
@@ -46,6 +53,7 @@ def build_artefact(
         model=model,
         weights=WEIGHTS_FILENAME,
         source=source.describe(),
+        vendored=packages.describe(),
         files={name: sha256_of_bytes(content) for name, content in code.items()},
         built_with=_versions(),
     )
@@ -55,13 +63,14 @@ def build_artefact(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
         staging = Path(staging_name)
-        weights = _write_weights(source, staging / WEIGHTS_FILENAME, progress)
-        manifest = replace(manifest, files={**manifest.files, WEIGHTS_FILENAME: sha256_of_file(weights)})
+        made = packages.unpack(staging / "packages", progress)
+        made[WEIGHTS_FILENAME] = _write_weights(source, staging / WEIGHTS_FILENAME, progress)
+        manifest = replace(manifest, files=manifest.files | {name: sha256_of_file(path) for name, path in made.items()})
         staged = staging / ARCHIVE_FILENAME
         members: dict[str, bytes | Path] = {
             **code,
+            **made,
             ARCHIVE_MANIFEST_FILENAME: manifest.to_json().encode(),
-            WEIGHTS_FILENAME: weights,
         }
         write_archive(staged, members, progress)
         release = ReleaseManifest(engine, model, sha256_of_file(staged), staged.stat().st_size)
@@ -87,14 +96,17 @@ def _current_release(folder: Path, wanted: ArchiveManifest) -> ReleaseManifest |
     if release is None or release.example or not archive.is_file() or archive.stat().st_size != release.archive_bytes:
         return None
     built = read_manifest(archive)
-    if built is None or replace(built, files=_without_weights(built)) != wanted:
+    if built is None or replace(built, files=_without_made(built)) != wanted:
         return None
     return release if sha256_of_file(archive) == release.digest else None
 
 
-def _without_weights(manifest: ArchiveManifest) -> dict[str, str]:
-    # The source's digest stands for the weights: their own is known only once they are made.
-    return {name: digest for name, digest in manifest.files.items() if name != manifest.weights}
+def _without_made(manifest: ArchiveManifest) -> dict[str, str]:
+    # The source's digest stands for the weights, the lock's for the packages: their own are known only once they are made.
+    packages = f"{manifest.vendored.folder}/"
+    return {
+        name: sha256 for name, sha256 in manifest.files.items() if name != manifest.weights and not name.startswith(packages)
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from model_build.artefact import build_artefact
 from model_build.environment import engine_and_model
 from model_build.errors import BuildError
+from model_build.packages import ContainerPackages
 from model_build.progress import TerminalProgress
 from model_build.publish import publish_release, storage_stack
 from model_build.release import require_release
@@ -63,9 +64,19 @@ def build(
     with _explained(), TerminalProgress() as progress:
         engine, model = _choose_model(environment, engine, model)
         weights = _choose_source(source, model, path, licence)
-        built = build_artefact(engine, model, weights, _folder(output_root, engine, model), _PROJECT_ROOT, progress)
+        packages = ContainerPackages.of(_PROJECT_ROOT)
+        built = build_artefact(engine, model, weights, packages, _folder(output_root, engine, model), _PROJECT_ROOT, progress)
     state = "built" if built.rebuilt else "up to date"
     typer.echo(f"{built.folder} is {state}: {built.release.archive_bytes} bytes, SHA-256 {built.release.digest}")
+
+
+@app.command()
+def fetch_packages() -> None:
+    """Download the packages that artefacts carry for the container, unless they are there."""
+    with _explained(), TerminalProgress() as progress:
+        packages = ContainerPackages.of(_PROJECT_ROOT)
+        files = packages.fetch(progress)
+    typer.echo(f"{packages.cache} holds {len(files)} packages that {packages.lock.name} names")
 
 
 @app.command()

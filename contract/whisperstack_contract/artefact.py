@@ -27,6 +27,18 @@ class WeightsSource:
 
 
 @dataclass(frozen=True)
+class VendoredPackages:
+    """The packages that the archive brings for the container. versions: by name.
+
+    folder: where they lie in the archive. sha256: of the lock that names them and of the rules by which they are unpacked.
+    """
+
+    folder: str
+    versions: dict[str, str]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class ArchiveManifest:
     """files: path inside the archive → SHA-256 hex digest, for every file but this one. weights: one of those paths."""
 
@@ -34,6 +46,7 @@ class ArchiveManifest:
     model: str
     weights: str
     source: WeightsSource
+    vendored: VendoredPackages
     files: dict[str, str]
     built_with: dict[str, str]
 
@@ -45,7 +58,8 @@ class ArchiveManifest:
         """Raises ValueError where `text` is not an archive manifest of this schema."""
         values = _values(text, "archive manifest")
         try:
-            return cls(**{**values, "source": WeightsSource(**values["source"])})
+            source, vendored = WeightsSource(**values["source"]), VendoredPackages(**values["vendored"])
+            return cls(**{**values, "source": source, "vendored": vendored})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an archive manifest: {error}; build the artefact again") from error
 

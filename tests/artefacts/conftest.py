@@ -1,6 +1,8 @@
 """Artefacts to test with: one of real weights, built once, and toy ones that take no time."""
 
+import hashlib
 import struct
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 
 from model_build.artefact import BuiltArtefact, build_artefact
+from model_build.packages import ContainerPackages
 from model_build.sources import CTranslate2Source, PackageSource
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -34,7 +37,8 @@ def project() -> Path:
 def tiny_en(tmp_path_factory: pytest.TempPathFactory) -> BuiltArtefact:
     """The artefact of the demo: Whisper tiny.en."""
     folder = tmp_path_factory.mktemp("artefacts") / "tiny.en"
-    return build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), folder, PROJECT, NoProgress())
+    packages = ContainerPackages.of(PROJECT)
+    return build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), packages, folder, PROJECT, NoProgress())
 
 
 _TYPE_IDS = {"float32": 0, "int8": 1, "int16": 2, "int32": 3, "float16": 4}
@@ -116,15 +120,42 @@ def toy_model() -> ToyModel:
 
 
 @pytest.fixture
-def build_toy(toy_model: ToyModel, tmp_path: Path, progress: NoProgress) -> Callable[..., BuiltArtefact]:
-    """Builds the toy model; arguments replace what build_artefact gets."""
+def build_toy(
+    toy_model: ToyModel, toy_packages: ContainerPackages, tmp_path: Path, progress: NoProgress
+) -> Callable[..., BuiltArtefact]:
+    """Builds the toy model with the toy package; arguments replace what build_artefact gets."""
 
-    def build(folder: Path | None = None, **replaced: object) -> BuiltArtefact:
+    def build(**replaced: object) -> BuiltArtefact:
         source = CTranslate2Source(toy_model.write(tmp_path / "toy"), "MIT")
-        arguments = {"project_root": PROJECT, "progress": progress, **replaced}
-        return build_artefact("pytorch", "toy", source, folder or tmp_path / "out" / "pytorch" / "toy", **arguments)
+        arguments = {
+            "packages": toy_packages,
+            "folder": tmp_path / "out" / "pytorch" / "toy",
+            "project_root": PROJECT,
+            "progress": progress,
+            **replaced,
+        }
+        return build_artefact("pytorch", "toy", source, **arguments)
 
     return build
+
+
+def write_wheel(folder: Path, files: dict[str, str], name: str = "toy-1.0-py3-none-any.whl") -> str:
+    """Writes a wheel and returns its SHA-256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        for path, content in files.items():
+            wheel.writestr(path, content)
+    return hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def toy_packages(tmp_path: Path) -> ContainerPackages:
+    """One package, already in the cache."""
+    files = {"toy/__init__.py": "ANSWER = 42\n", "toy-1.0.dist-info/METADATA": "Name: toy\nVersion: 1.0\n"}
+    sha256 = write_wheel(tmp_path / "wheels", files)
+    lock = tmp_path / "requirements.txt"
+    lock.write_text(f"toy==1.0 \\\n    --hash=sha256:{sha256}\n")
+    return ContainerPackages(lock, tmp_path / "wheels")
 
 
 @pytest.fixture(autouse=True)

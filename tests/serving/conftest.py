@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model_build.artefact import build_artefact
+from model_build.packages import ContainerPackages
 from model_build.sources import PackageSource
 from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Transcriber
@@ -45,7 +46,11 @@ class Context:
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An unpacked archive of Whisper tiny.en."""
     root = tmp_path_factory.mktemp("serving")
-    built = build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), root / "built", PROJECT, NoProgress())
+    # The container's packages fit another interpreter than this one, and would only be unpacked.
+    (root / "nothing.txt").write_text("")
+    packages = ContainerPackages(root / "nothing.txt", root / "wheels")
+    source = PackageSource.find("tiny.en")
+    built = build_artefact("pytorch", "tiny.en", source, packages, root / "built", PROJECT, NoProgress())
     with tarfile.open(built.folder / "model.tar.gz") as archive:
         archive.extractall(root / "model", filter="data")
     return root / "model"
