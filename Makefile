@@ -122,7 +122,10 @@ node_modules/.installed: package-lock.json $(VENV)/.synth
 # The override takes torch and triton out of the lock; requirements-torch.txt says why.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: setup ## write the requirements*.txt anew from requirements*.in
+	@mkdir -p build
 	printf 'torch ; python_version < "3"\ntriton ; python_version < "3"\n' > build/lock-overrides.txt
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-model.in -c requirements.txt --override build/lock-overrides.txt -o requirements-model.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
+	for name in requirements requirements-model requirements-dev; do \
+	  { grep '^#' $$name.in; cat $$name.txt; } > build/locked.txt && mv build/locked.txt $$name.txt; done
