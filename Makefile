@@ -129,7 +129,7 @@ node_modules/.installed: package-lock.json $(VENV)/.synth
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # For the serving image (infra/images.json): its Python, a platform that its glibc is new enough for, its numpy.
 CONTAINER_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes \
-	--no-header --no-emit-package numpy
+	--no-header
 lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt anew from requirements*.in
 	@mkdir -p build
 	printf 'torch ; python_version < "3"\ntriton ; python_version < "3"\n' > build/lock-overrides.txt
@@ -137,5 +137,11 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	$(LOCK) requirements-model.in -c requirements.txt --override build/lock-overrides.txt -o requirements-model.txt
 	$(PY) -c 'import json; print("numpy==" + json.load(open("infra/images.json"))["contents"]["numpy"])' > build/image-numpy.txt
 	printf 'requests ; python_version < "3"\n' | cat build/lock-overrides.txt - > build/container-overrides.txt
-	$(CONTAINER_LOCK) requirements-container.in -c build/image-numpy.txt --override build/container-overrides.txt -o requirements-container.txt
+	$(CONTAINER_LOCK) build/image-numpy.txt --no-annotate -o build/locked.txt
+	{ echo '# The numpy of the serving image, for the test that imports the carried packages beside it. Source: infra/images.json.'; \
+	  cat build/locked.txt; } > requirements-image.txt
+	$(CONTAINER_LOCK) --no-emit-package numpy requirements-container.in -c build/image-numpy.txt \
+		--override build/container-overrides.txt -o requirements-container.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
+	for name in requirements requirements-model requirements-container requirements-dev; do \
+	  { grep '^#' $$name.in; cat $$name.txt; } > build/locked.txt && mv build/locked.txt $$name.txt; done

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Annotated, NoReturn
 
 import typer
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.commands import CommandError
@@ -29,6 +31,10 @@ console = Console()
 
 _EXPECTED = (
     AlreadyRunningError,
+    # The embedded AWS is gone, or does not do what was asked of it.
+    Boto3Error,
+    BotoCoreError,
+    ClientError,
     CommandError,
     DeploymentError,
     EmbeddedAwsError,

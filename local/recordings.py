@@ -32,7 +32,7 @@ def split_paths(text: str) -> list[str]:
 def find_recordings(paths: Sequence[str]) -> list[Recording]:
     """A recording for each file, and for each file anywhere in a folder except hidden ones; keys are unique.
 
-    Raises NoRecordingsError for a path that does not exist and for a folder with no file in it.
+    Raises NoRecordingsError for a path that does not exist or cannot be read, and for a folder with no file in it.
     """
     found: list[Recording] = []
     for text in paths:
@@ -46,6 +46,9 @@ def find_recordings(paths: Sequence[str]) -> list[Recording]:
             found.append(Recording(path, path.name))
         else:
             raise NoRecordingsError(f"{path} is neither a file nor a folder; give the path of a recording")
+    for recording in found:
+        if not os.access(recording.path, os.R_OK):
+            raise NoRecordingsError(f"{recording.path} cannot be read; change its permissions or leave it out")
     return _with_unique_keys(found)
 
 

@@ -21,7 +21,7 @@ class LockedPackage:
 
 
 def read_lock(path: Path) -> tuple[LockedPackage, ...]:
-    """Raises BuildError where a line is anything but `name==version` with hashes, which pip would take and we could not check."""
+    """Raises BuildError where a line is anything but `name==version` with hashes: what pip fetched for it could not be told."""
     try:
         text = path.read_text()
     except OSError as error:

@@ -101,9 +101,7 @@ def _run_pip(lock: Path, staging: Path, progress: Progress) -> None:
             process.kill()
             process.wait()
     if process.returncode:
-        raise BuildError(
-            f"the container's packages could not be downloaded ({_reason(log)}); check the network and pip's index, and try again"
-        )
+        raise BuildError(f"the container's packages could not be downloaded ({_reason(log)}); check the network and try again")
 
 
 def _watch(process: "subprocess.Popen[bytes]", staging: Path, progress: Progress) -> None:

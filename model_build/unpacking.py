@@ -1,6 +1,6 @@
 """Unpacks a wheel or a pure-Python source distribution the way an archive carries it: what is imported, and its licences.
 
-The same file gives the same tree everywhere: nothing is compiled, no date is kept, nothing records where or when it was unpacked.
+The same file gives the same tree everywhere: nothing is compiled, and nothing tells where or when it was unpacked.
 """
 
 import tarfile

@@ -36,7 +36,12 @@ class EventSources:
     def _discover(self) -> None:
         functions = self._surroundings.client("lambda")
         while True:
-            for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+            try:
+                mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+            except (BotoCoreError, ClientError):
+                _log.exception("looking for event source mappings")
+                mappings = []
+            for mapping in mappings:
                 poller = self._pollers.get(mapping["UUID"])
                 if mapping["State"] == "Enabled" and (poller is None or not poller.is_alive()):
                     poller = threading.Thread(target=self._poll, args=(mapping["UUID"],), daemon=True)
