@@ -51,7 +51,7 @@ def _place_in_wheel(name: PurePosixPath) -> PurePosixPath | None:
 def _unpack_sources(package: LockedPackage, path: Path, folder: Path) -> None:
     """The packages that a build would copy, without running the build: setuptools lists them in top_level.txt."""
     metadata = f"{package.name.replace('-', '_')}-{package.version}.dist-info"
-    with tarfile.open(path) as sources:
+    with tarfile.open(path, mode="r:gz") as sources:
         root = sources.getnames()[0].split("/")[0]
         files = {PurePosixPath(entry.name).relative_to(root): entry for entry in sources if entry.isreg()}
         modules = _top_level(sources, root, package)

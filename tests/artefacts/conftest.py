@@ -151,7 +151,11 @@ def write_wheel(folder: Path, files: dict[str, str], name: str = "toy-1.0-py3-no
 @pytest.fixture
 def toy_packages(tmp_path: Path) -> ContainerPackages:
     """One package, already in the cache."""
-    files = {"toy/__init__.py": "ANSWER = 42\n", "toy-1.0.dist-info/METADATA": "Name: toy\nVersion: 1.0\n"}
+    files = {
+        "toy/__init__.py": "ANSWER = 42\n",
+        "toy-1.0.dist-info/METADATA": "Name: toy\nVersion: 1.0\n",
+        "toy-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
     sha256 = write_wheel(tmp_path / "wheels", files)
     lock = tmp_path / "requirements.txt"
     lock.write_text(f"toy==1.0 \\\n    --hash=sha256:{sha256}\n")
