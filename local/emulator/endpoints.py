@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _SERVER: Final = Path(__file__).with_name("model_server.py")
 _PING_SECONDS: Final = 0.1
 _START_SECONDS: Final = 60.0
+_BLOCK_BYTES: Final = 1 << 20
 
 
 class EndpointNotServingError(Exception):
@@ -144,7 +145,10 @@ class Endpoints:
         archive, model_folder = folder / "model.tar.gz", folder / "model"
         model_folder.mkdir(parents=True)
         bucket, _, key = model["ModelDataUrl"].removeprefix("s3://").partition("/")
-        self._surroundings.client("s3").download_file(bucket, key, str(archive))
+        # In one stream: S3 is in this process too, so that parallel ranges would only wait for each other, seconds long.
+        body = self._surroundings.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
+        with body, archive.open("wb") as file:
+            shutil.copyfileobj(body, file, _BLOCK_BYTES)
         with tarfile.open(archive) as tar:
             tar.extractall(model_folder, filter="data")
         archive.unlink()
