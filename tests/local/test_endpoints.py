@@ -194,7 +194,7 @@ def test_a_container_that_dies_over_a_request_fails_that_request(asynchronous):
 
 def test_an_archive_that_is_not_there_makes_the_endpoint_fail_with_the_reason(aws, eventually):
     endpoint = Endpoint(aws, eventually, None, is_async=False, status="Failed")
-    assert "404" in endpoint.describe()["FailureReason"]
+    assert "specified key does not exist" in endpoint.describe()["FailureReason"]
 
 
 def test_a_handler_that_cannot_be_imported_fails_requests_and_not_the_endpoint(aws, eventually):
