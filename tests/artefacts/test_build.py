@@ -19,6 +19,7 @@ from model_build.errors import BuildError
 from model_build.packages import ContainerPackages
 from model_build.sources import PackageSource
 from tests.artefacts.conftest import write_wheel
+from whisper_serving.vendored import interpreter_tag
 from whisperstack_contract.artefact import ArchiveManifest, ReleaseManifest
 
 Build = Callable[..., BuiltArtefact]
@@ -47,7 +48,9 @@ def test_an_archive_holds_weights_handler_contract_and_manifest(tiny_en: BuiltAr
         names = archive.getnames()
     contract = {f"code/whisperstack_contract/{path.name}" for path in (project / "contract").rglob("*.py")}
     assert {"whisper.pt", "manifest.json", "code/inference.py", "code/whisper_serving/audio.py"} | contract <= set(names)
-    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    assert {f"code/vendor/cp312-manylinux_x86_64/{name}" for name in ("whisper/__init__.py", "numba/__init__.py")} <= set(names)
+    # The container would install a requirements.txt, from a network that it does not have.
+    assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", "requirements.txt"))]
     assert names == ["manifest.json", *sorted(set(names) - {"manifest.json"})]
 
 
@@ -83,6 +86,28 @@ def test_an_archive_serves_with_nothing_but_itself_on_the_path(tiny_en: BuiltArt
         env={"PATH": os.environ["PATH"], "WHISPERSTACK_MODEL_DIGEST": tiny_en.release.digest},
     )
     assert "ask not what your country can do for you" in finished.stdout
+
+
+def test_the_engine_is_imported_from_the_packages_in_the_archive(build_toy: Build, tmp_path: Path) -> None:
+    folder = _unpack(build_toy(), tmp_path / "model")
+    package = folder / "code" / "vendor" / interpreter_tag() / "whisper"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('this is the archive itself')")
+    finished = subprocess.run(
+        [sys.executable, "-I", "-c", _READ_FROM_ARCHIVE, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "WHISPERSTACK_MODEL_DIGEST": "0" * 64},
+    )
+    assert "ImportError: this is the archive itself" in finished.stderr
+
+
+def test_the_manifest_names_the_packages(build_toy: Build, tmp_path: Path) -> None:
+    folder = _unpack(build_toy(), tmp_path / "model")
+    vendored = ArchiveManifest.from_json((folder / "manifest.json").read_bytes()).vendored
+    assert vendored.versions == {"toy": "1.0"}
+    assert (folder / vendored.folder / "toy" / "__init__.py").is_file()
 
 
 def test_the_same_weights_and_code_give_the_same_bytes(
