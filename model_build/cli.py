@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from model_build.artefact import build_artefact
+from model_build.checking_commands import register
 from model_build.errors import BuildError
 from model_build.options import (
     OUTPUT_ROOT,
@@ -26,7 +27,10 @@ from model_build.release import require_release
 from model_build.sources import CTranslate2Source, OfficialSource, PackageSource, Source
 
 app = typer.Typer(
-    help="Build Whisper model artefacts and publish them.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="Build Whisper model artefacts, check them and publish them.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -84,6 +88,9 @@ def check_release(
         engine, model = choose_model(environment, engine, model)
         release = require_release(model_folder(output_root, engine, model), engine, model)
     typer.echo(f"{environment} can be deployed with {model} for {engine}, SHA-256 {release.digest}")
+
+
+register(app)
 
 
 def _choose_source(kind: SourceKind, model: str, path: Path | None, licence: str) -> Source:
