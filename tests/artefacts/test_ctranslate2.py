@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from whisper.model import ModelDimensions, Whisper
 
 from model_build.artefact import BuiltArtefact
-from model_build.checkpoint import Checkpoint, expected_shapes, save_checkpoint
+from model_build.checkpoint import Checkpoint, save_checkpoint
 from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import open_model, parse_model
 from model_build.errors import BuildError
+from model_build.shapes import expected_shapes
 from tests.artefacts.conftest import make_toy_model
 from whisper_serving.audio import decode
 from whisper_serving.settings import Settings

@@ -1,0 +1,69 @@
+"""What every command takes and how it ends: shared options, and BuildError as one sentence with exit code 2."""
+
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from model_build.environment import engine_and_model
+from model_build.errors import BuildError
+from whisperstack_contract.artefact import ARTEFACTS_FOLDER
+
+PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
+OUTPUT_ROOT: Final = PROJECT_ROOT / ARTEFACTS_FOLDER
+
+_DEMO_MODEL: Final = "tiny.en"
+_MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+class Engine(StrEnum):
+    PYTORCH = "pytorch"
+
+
+EngineOption = Annotated[Engine | None, typer.Option(help="What runs the model; by default the environment's.")]
+ModelOption = Annotated[str | None, typer.Option(help="Such as tiny.en or large-v3; by default the environment's.")]
+EnvironmentOption = Annotated[str, typer.Option("--env", help="The environment, such as dev.")]
+OutputOption = Annotated[Path, typer.Option(help="Where the artefacts lie.")]
+
+
+def choose_model(environment: str | None, engine: Engine | None, model: str | None) -> tuple[Engine, str]:
+    """What was asked for, and the environment's choice for the rest; without an environment, the smallest model."""
+    if environment is None:
+        return engine or Engine.PYTORCH, model or _DEMO_MODEL
+    if engine and model:
+        return engine, model
+    its_engine, its_model = engine_and_model(environment)
+    if engine is None and its_engine not in list(Engine):
+        raise BuildError(f"{environment} runs on {its_engine!r}; this version builds for: {', '.join(Engine)}")
+    return engine or Engine(its_engine), model or its_model
+
+
+def model_folder(output_root: Path, engine: Engine, model: str) -> Path:
+    # The name becomes a folder, so it must not lead out of the output root.
+    if not _MODEL_NAME.fullmatch(model):
+        raise BuildError(f"the model's name is {model!r}; use lower-case letters, digits, dots, hyphens and underscores")
+    return output_root / engine / model
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """A sentence instead of a traceback; and being terminated cleans up as being interrupted does."""
+    previous = signal.signal(signal.SIGTERM, _exit_on_signal)
+    try:
+        yield
+    except BuildError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {error}", markup=False)
+        raise typer.Exit(2) from error
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature is signal's
+    raise SystemExit(128 + number)
