@@ -55,5 +55,5 @@ def _empty(folder):
 def test_a_file_that_cannot_be_read_is_named_before_anything_starts(folder, monkeypatch):
     # As root every file can be read, so ask the system's question with its other answer.
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(NoRecordingsError, match="one.mp3 cannot be read"):
+    with pytest.raises(NoRecordingsError, match=r"one\.mp3 cannot be read"):
         keys(folder / "one.mp3")
