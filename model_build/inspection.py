@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ from whisperstack_contract.artefact import (
     RELEASE_MANIFEST_FILENAME,
     ArchiveManifest,
     ReleaseManifest,
-    WeightsSource,
 )
 
 AGREES: Final = "agrees"
@@ -109,12 +108,13 @@ def parse_manifest(archive: ReadArchive) -> ArchiveManifest:
         manifest = ArchiveManifest.from_json(archive.manifest)
     except (ValueError, RecursionError) as error:
         raise BuildError(f"{where} cannot be read: {printable(str(error))}") from error
-    texts: list[Any] = [manifest.engine, manifest.model, manifest.weights]
-    texts += [getattr(manifest.source, field.name) for field in fields(WeightsSource)]
-    for table in (manifest.files, manifest.built_with):
-        texts += [*table, *table.values()] if isinstance(table, dict) else [table]
-    if wrong := [value for value in texts if not isinstance(value, str)]:
-        raise BuildError(f"{where} has {printable(repr(wrong[0])[:80])} where a text belongs; build the artefact again")
+    tables = (manifest.files, manifest.built_with)
+    wrong: list[Any] = [table for table in tables if not isinstance(table, dict)]
+    texts = [manifest.engine, manifest.model, manifest.weights, *vars(manifest.source).values()]
+    texts += [text for table in tables if isinstance(table, dict) for text in table.values()]
+    wrong += [text for text in texts if not isinstance(text, str)]
+    if wrong:
+        raise BuildError(f"{where} has {printable(repr(wrong[0])[:80])} where it should not; build the artefact again")
     return manifest
 
 

@@ -87,7 +87,10 @@ DAMAGES: dict[str, tuple[Callable[[Forgery], Any], str]] = {
     "no manifest": (lambda f: setattr(f, "has_manifest", False), "has no manifest.json"),
     "manifest of another schema": (_manifest(schema=2), "archive manifest has schema 2; this version reads 1"),
     "manifest with a gap": (lambda f: f.manifest.pop("files"), "not an archive manifest"),
-    "manifest of other types": (_manifest(files=["whisper.pt"]), "has ['whisper.pt'] where a text belongs"),
+    "manifest of other types": (_manifest(files=["whisper.pt"]), "has ['whisper.pt'] where it should not"),
+    "manifest with a text for a table": (_manifest(files="whisper.pt"), "has 'whisper.pt' where it should not"),
+    "manifest with a table for a text": (_manifest(model={"name": 1}), "has {'name': 1} where it should not"),
+    "manifest with an empty table for a text": (_manifest(model={}), "has {} where it should not"),
     "manifest names no weights": (_manifest(weights="other.pt"), "names the weights other.pt but no SHA-256"),
     "other engine": (
         lambda f: (f.manifest.update(engine="other"), f.release.update(engine="other")),
