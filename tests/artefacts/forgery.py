@@ -54,6 +54,7 @@ class Forgery:
             "model": "toy",
             "weights": "whisper.pt",
             "source": {"kind": "ctranslate2", "name": "toy", "licence": "MIT", "sha256": "0" * 64},
+            "vendored": {"folder": "code/vendor/cp312-manylinux_x86_64", "versions": {}, "sha256": "0" * 64},
             "built_with": {"torch": "2"},
             "files": {},
         }

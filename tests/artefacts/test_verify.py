@@ -89,7 +89,7 @@ DAMAGES: dict[str, tuple[Callable[[Forgery], Any], str]] = {
     "manifest with a gap": (lambda f: f.manifest.pop("files"), "not an archive manifest"),
     "manifest of other types": (_manifest(files=["whisper.pt"]), "has ['whisper.pt'] where it should not"),
     "manifest with a text for a table": (_manifest(files="whisper.pt"), "has 'whisper.pt' where it should not"),
-    "manifest with a table for a text": (_manifest(model={"name": 1}), "has 1 where it should not"),
+    "manifest with a table for a text": (_manifest(model={"name": 1}), "has {'name': 1} where it should not"),
     "manifest with an empty table for a text": (_manifest(model={}), "has {} where it should not"),
     "manifest names no weights": (_manifest(weights="other.pt"), "names the weights other.pt but no SHA-256"),
     "other engine": (
