@@ -38,12 +38,12 @@ clean: ## remove everything that was made here, the virtual environment included
 
 test: setup lint typecheck imports check-docs unit end-to-end ## every check; passes on a fresh machine
 
-lint: setup
+lint: setup ## ruff
 	@echo "== ruff"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-typecheck: setup
+typecheck: setup ## mypy --strict
 	@echo "== mypy --strict"
 	@$(BIN)/mypy
 
@@ -75,6 +75,7 @@ build: setup ## the model artefact of ENV, from its official weights   [ENV=dev]
 	@$(PY) -m model_build build --env $(ENV)
 
 deploy: setup ## storage, then the model artefact, then the rest   [ENV=dev]
+	@test "$(ENV)" != local || { echo "ENV=local is for the embedded AWS; use 'make demo' or 'make local'"; exit 2; }
 	@$(PY) -m model_build check-release --env $(ENV)
 	@$(CDK) deploy Whisperstack-$(ENV)-Storage -c env=$(ENV)
 	@$(PY) -m model_build publish --env $(ENV)

@@ -1,5 +1,6 @@
 """`python -m local`: the demo, and an embedded AWS that keeps running."""
 
+import os
 import signal
 import sys
 import threading
@@ -68,7 +69,9 @@ def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the emb
 
 
 def _instructions(aws: EmbeddedAws, deployment: Deployment) -> str:
-    settings = "\n".join(f"export {name}={value}" for name, value in aws.surroundings.credentials.items())
+    settings = "unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN\n" + "\n".join(
+        f"export {name}={value}" for name, value in aws.surroundings.credentials.items()
+    )
     return f"""
 The embedded AWS runs at {aws.endpoint_url}. In another terminal:
 
@@ -76,17 +79,19 @@ The embedded AWS runs at {aws.endpoint_url}. In another terminal:
 
 With the AWS CLI:
 
-aws s3 cp recording.mp3 s3://{deployment.audio_bucket}/incoming/recording.mp3
+aws s3 cp {_SAMPLE} s3://{deployment.audio_bucket}/incoming/jfk.mp3
 aws s3 ls --recursive s3://{deployment.transcripts_bucket}/transcripts/
-aws s3 cp s3://{deployment.transcripts_bucket}/transcripts/recording.mp3.srt -
+aws s3 cp s3://{deployment.transcripts_bucket}/transcripts/jfk.mp3.srt -
 
 With boto3 ({sys.executable}):
 
 import boto3
 s3 = boto3.client("s3")
-s3.upload_file("recording.mp3", "{deployment.audio_bucket}", "incoming/recording.mp3")
-# a few seconds later; a recording that cannot be transcribed gives errors/recording.mp3.error.json instead
-print(s3.get_object(Bucket="{deployment.transcripts_bucket}", Key="transcripts/recording.mp3.txt")["Body"].read().decode())
+s3.upload_file("{_SAMPLE}", "{deployment.audio_bucket}", "incoming/jfk.mp3")
+# a few seconds later; a recording that cannot be transcribed gives errors/<name>.error.json instead
+print(s3.get_object(Bucket="{deployment.transcripts_bucket}", Key="transcripts/jfk.mp3.txt")["Body"].read().decode())
+
+Announcements: {deployment.announcements_topic}
 
 Logs, in {aws.surroundings.logs}:
 
@@ -103,9 +108,18 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _forget_the_world_outside() -> None:
+    """A profile or a proxy that a user has set for the real AWS must not come between us and the embedded one."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost", "127.0.0.1"]))
+
+
 @contextmanager
 def _ending_well() -> Iterator[None]:
     """Turns an interrupt and what a user can cause into a sentence and an exit code."""
+    _forget_the_world_outside()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:

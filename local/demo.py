@@ -42,7 +42,7 @@ def _own_folder(name: str) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunningError(f"another '{name}' is running from this folder; end it first") from error
+            raise AlreadyRunningError(f"another 'python -m local {name}' is running from this folder; end it first") from error
         yield _FOLDER / name
 
 
@@ -56,18 +56,24 @@ def run_demo(recordings: Sequence[Recording], console: Console) -> bool:
         with stages.stage(f"Upload and transcribe {count}"):
             for result in transcribe(aws, deployment, listener, recordings):
                 results.append(result)
-                line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {result.announcement.state}"
+                state = result.announcement.state if result.announcement else "not uploaded"
+                line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {state}"
                 console.print(line, highlight=False, markup=False)
         for result in results:
             _print_result(aws, deployment, result, console)
         stages.print_times()
     console.print("The embedded AWS is gone; nothing is left running.")
-    return all(result.announcement.state is JobState.SUCCEEDED for result in results)
+    succeeded = sum(bool(result.announcement and result.announcement.state is JobState.SUCCEEDED) for result in results)
+    console.print(f"{succeeded} of {count} transcribed.")
+    return succeeded == len(results)
 
 
 def _print_result(aws: EmbeddedAws, deployment: Deployment, result: Result, console: Console) -> None:
     announcement = result.announcement
     console.rule(escape(str(result.recording.path)))
+    if announcement is None:
+        console.print(f"[red]not uploaded[/red]: {escape(result.reason)}")
+        return
     if announcement.error:
         console.print(f"[red]{announcement.state}[/red] ({announcement.error.code}): {escape(announcement.error.message)}")
     if json_key := announcement.outputs.get("json"):

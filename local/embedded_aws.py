@@ -51,6 +51,8 @@ def embedded_aws(folder: Path, port: int | None = None) -> Iterator[EmbeddedAws]
 
     port: a free one unless given. Raises EmbeddedAwsError.
     """
+    if port and not _is_free(port):
+        raise EmbeddedAwsError(f"port {port} is in use; end what listens there, or choose another port")
     shutil.rmtree(folder, ignore_errors=True)
     state, logs = folder / "state", folder / "logs"
     state.mkdir(parents=True)
@@ -79,6 +81,17 @@ def _wait_until_it_listens(process: ChildProcess, surroundings: Surroundings) ->
             return
         time.sleep(_PROBE_SECONDS)
     raise EmbeddedAwsError(f"the embedded AWS did not listen within {_START_SECONDS:.0f} s; see {process.log}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does; else a port that was in use a minute ago would count as taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _free_port() -> int:

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import ClientError
+
 from local.deployment import Deployment
 from local.embedded_aws import EmbeddedAws
 from local.recordings import Recording
@@ -22,11 +25,15 @@ class PipelineStuckError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """The announced end of one recording. seconds: from the end of its upload to the announcement."""
+    """The end of one recording: its announcement, or None and the reason why it could not even be uploaded.
+
+    seconds: from the end of its upload to the announcement.
+    """
 
     recording: Recording
-    announcement: Announcement
-    seconds: float
+    announcement: Announcement | None
+    seconds: float = 0.0
+    reason: str = ""
 
 
 class Listener:
@@ -67,7 +74,12 @@ def transcribe(
     """Upload all and yield each result as it is announced. Raises PipelineStuckError."""
     waiting: dict[tuple[str, str], tuple[Recording, float]] = {}
     for recording in recordings:
-        version = upload(aws, deployment, recording)
+        try:
+            version = upload(aws, deployment, recording)
+        except (Boto3Error, ClientError, OSError) as error:
+            # Those beside it go on.
+            yield Result(recording, None, reason=str(error))
+            continue
         waiting[recording.key, version] = (recording, time.monotonic())
     checked = time.monotonic()
     while waiting:

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from botocore.exceptions import ClientError
-
-from local.emulator.endpoints import Container, EndpointNotServingError
+from local.emulator.endpoints import Container
 from local.emulator.surroundings import REGION, Surroundings
 
 _log = logging.getLogger(__name__)
@@ -74,12 +72,10 @@ class AsyncInference:
     def _run(self, container: Container, request: AsyncRequest, received: datetime) -> None:
         try:
             status, body = self._ask(container, request, received)
-        except (EndpointNotServingError, ClientError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever went wrong in here, a request must not vanish
+            _log.exception("request %s", request.inference_id)
             self._notify(container, request, received, failure=f"InternalServerError: {error}")
             return
-        except Exception:
-            _log.exception("request %s", request.inference_id)
-            raise
         if status == 200:
             self._store(request.output_location, body)
             self._notify(container, request, received)

@@ -31,7 +31,15 @@ def start_demo(*paths):
     return subprocess.Popen(
         [sys.executable, "-m", "local", "demo", *map(str, paths)],
         cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": "contract", MARK: "1"},
+        # A profile and a proxy of the world outside, which must not matter.
+        env={
+            **os.environ,
+            "PYTHONPATH": "contract",
+            MARK: "1",
+            "AWS_PROFILE": "of-another-account",
+            "HTTP_PROXY": "http://127.0.0.1:9",
+            "http_proxy": "http://127.0.0.1:9",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -74,10 +82,13 @@ def test_the_demo_prints_the_sentence_the_keys_and_the_times():
 def test_a_folder_with_a_bad_file_shows_every_result_and_fails(tmp_path):
     (tmp_path / "good one.mp3").write_bytes((PROJECT / "samples" / "jfk.mp3").read_bytes())
     (tmp_path / "notes.mp3").write_text("no sound in here\n" * 50)
+    (tmp_path / "two\nlines.mp3").write_text("the embedded AWS cannot take this name\n")
     output, _ = (demo := start_demo(tmp_path)).communicate(timeout=180)
     assert demo.returncode == 1, output
     assert SENTENCE in " ".join(output.split())
     assert "not_audio" in output
+    assert "not uploaded" in output
+    assert "1 of 3 recordings transcribed." in output
     assert f"/errors/{tmp_path.name}/notes.mp3.error.json" in output
 
 

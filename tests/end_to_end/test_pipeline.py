@@ -8,8 +8,10 @@ from io import BytesIO
 import imageio_ffmpeg
 import pytest
 
+from local.recordings import Recording
+from local.transcription import upload
 from whisperstack_contract import keys
-from whisperstack_contract.jobs import JobState
+from whisperstack_contract.jobs import JobState, SourceVersion
 
 SENTENCE = "ask not what your country can do for you"
 
@@ -74,6 +76,15 @@ def test_silence_gives_an_empty_transcript_and_no_invented_words(pipeline):
     assert pipeline.read(announcement.outputs["txt"]) == ""
     assert pipeline.read(announcement.outputs["srt"]) == ""
     assert '"text": ""' in pipeline.read(announcement.outputs["json"])
+
+
+def test_a_recording_that_is_uploaded_in_parts_is_transcribed(pipeline, tmp_path):
+    """boto3 uploads in parts from 8 MiB on."""
+    path = tmp_path / "five minutes.wav"
+    path.write_bytes(silence(300))
+    version = upload(pipeline.aws, pipeline.deployment, Recording(path, "incoming/parts.wav"))
+    source = SourceVersion(pipeline.deployment.audio_bucket, "incoming/parts.wav", version)
+    assert pipeline.end_of(source).state is JobState.SUCCEEDED
 
 
 def test_a_bad_file_does_not_hold_up_its_neighbours(pipeline, speech):
