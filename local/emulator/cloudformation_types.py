@@ -4,6 +4,7 @@ moto finds types through `CloudFormationModel.__subclasses__()`. So a direct sub
 """
 
 import json
+from abc import abstractmethod
 from typing import Any, ClassVar, Final
 
 from moto.core.common_models import CloudFormationModel
@@ -21,13 +22,14 @@ class _ApiResource:
         self._physical_resource_id = physical_resource_id
 
     @classmethod
+    @abstractmethod
     def put(cls, properties: dict[str, Any]) -> str:
         """Create or update; returns the physical id."""
-        raise NotImplementedError
 
     @classmethod
+    @abstractmethod
     def remove(cls, physical_id: str, properties: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Undo `put`."""
 
     @property
     def physical_resource_id(self) -> str:
