@@ -3,6 +3,7 @@
 import socket
 
 import pytest
+
 from local.embedded_aws import EmbeddedAwsError, embedded_aws
 
 
