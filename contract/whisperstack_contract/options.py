@@ -19,10 +19,30 @@ class Task(StrEnum):
 
 @dataclass(frozen=True)
 class TranscriptionOptions:
-    """Options of one transcription. language: ISO 639 code as Whisper knows it, or None to detect it."""
+    """Options of one transcription; None leaves a choice to the model or its environment.
+
+    language: ISO 639 code as Whisper knows it, or None to detect it. initial_prompt: text that the recording might follow.
+    hotwords: names and terms to expect. temperature: tried in this order until a window's text looks right.
+    beam_size: beams at temperature 0; None for greedy. formats: renderings to write beside the JSON.
+    max_line_width: characters in a subtitle's line; max_line_count: lines in a cue. highlight_words: in vtt, word by word.
+    vad: whether stretches without speech are left out. max_duration_seconds: a longer recording is refused.
+    audio_track: which audio track of a video, from 0.
+    """
 
     language: str | None = None
     task: Task = Task.TRANSCRIBE
+    initial_prompt: str | None = None
+    hotwords: str | None = None
+    temperature: tuple[float, ...] = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    beam_size: int | None = None
+    word_timestamps: bool = False
+    formats: tuple[str, ...] = ("txt", "srt", "vtt")
+    max_line_width: int | None = None
+    max_line_count: int | None = None
+    highlight_words: bool = False
+    vad: bool = True
+    max_duration_seconds: float | None = None
+    audio_track: int = 0
 
     def to_custom_attributes(self) -> str:
         """One line of printable ASCII for SageMaker's CustomAttributes, at most 1,024 characters."""
@@ -51,7 +71,13 @@ class TranscriptionOptions:
         allowed = [field.name for field in fields(cls)]
         if unknown := sorted(set(values) - set(allowed)):
             raise InvalidOptionsError(f"unknown options: {', '.join(unknown)}; allowed are: {', '.join(allowed)}")
-        return cls(_language(values.get("language")), _task(values.get("task", Task.TRANSCRIBE)))
+        read: dict[str, Any] = {
+            **values,
+            "language": _language(values.get("language")),
+            "task": _task(values.get("task", Task.TRANSCRIBE)),
+        }
+        lists: dict[str, Any] = {name: tuple(value) for name, value in read.items() if isinstance(value, list)}
+        return cls(**read | lists)
 
 
 _EXAMPLE = '{"language": "en"}'

@@ -29,6 +29,16 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class Word:
+    """One word as it was spoken. start, end: seconds from the recording's start. probability: the model's own, 0..1."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True)
 class AudioFacts:
     """What the file said of itself and what came out of it. declared_seconds: None where the container does not say."""
 
@@ -39,15 +49,20 @@ class AudioFacts:
 
 @dataclass(frozen=True)
 class Warning:  # noqa: A001  # the schema's own word, always read as transcript.Warning
-    """Something a reader should know before trusting the text."""
+    """Something a reader should know before trusting the text. start, end: seconds, where it concerns a stretch only."""
 
     code: str
     message: str
+    start: float | None = None
+    end: float | None = None
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the transcript came about. timings: seconds by stage."""
+    """How the transcript came about. timings: seconds by stage. language_probability: of a language that was detected.
+
+    speech_seconds: how much of the recording was heard as speech; None where nobody looked.
+    """
 
     engine: str
     model: str
@@ -56,12 +71,14 @@ class Provenance:
     timings: dict[str, float]
     warnings: Sequence[Warning] = ()
     job_id: str | None = None
+    language_probability: float | None = None
+    speech_seconds: float | None = None
     schema_version: int = SCHEMA_VERSION
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """task, language, duration (seconds of audio), text, segments, and how they came about."""
+    """task, language, duration (seconds of audio), text, segments, and how they came about. words: None where not asked for."""
 
     task: str
     language: str
@@ -69,6 +86,7 @@ class Transcript:
     text: str
     whisperstack: Provenance
     segments: Sequence[Segment] = field(default_factory=tuple)
+    words: Sequence[Word] | None = None
 
     def to_json(self) -> str:
         """Raises ValueError for a number that is not finite: JSON has none, and other languages' parsers refuse Python's."""
@@ -90,7 +108,9 @@ class Transcript:
                 "warnings": tuple(_read(Warning, warning) for warning in provenance["warnings"]),
             }
             segments = tuple(_read(Segment, segment) for segment in document["segments"])
-            whole = {"segments": segments, "whisperstack": _read(Provenance, {**provenance, **parts})}
+            words = document.get("words")
+            spoken = None if words is None else tuple(_read(Word, word) for word in words)
+            whole = {"segments": segments, "words": spoken, "whisperstack": _read(Provenance, {**provenance, **parts})}
             return _read(cls, {**document, **whole})
         except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f"not a transcript: {error}") from error

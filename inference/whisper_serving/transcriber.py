@@ -13,17 +13,19 @@ from whisper_serving.request import Request
 from whisper_serving.settings import Settings
 from whisper_serving.silence import has_sound
 from whisperstack_contract.options import TranscriptionOptions
-from whisperstack_contract.transcript import Provenance, Segment, Transcript
+from whisperstack_contract.transcript import Provenance, Segment, Transcript, Word
 
 _UNDETERMINED: Final = "und"  # ISO 639-2, where nobody said and nobody spoke
 
 
 @dataclass(frozen=True)
 class Recognition:
-    """What an engine heard."""
+    """What an engine heard. words: None where not asked for. language_probability: None where nothing was detected."""
 
     language: str
     segments: Sequence[Segment]
+    words: Sequence[Word] | None = None
+    language_probability: float | None = None
 
 
 class Engine(Protocol):
@@ -66,6 +68,7 @@ class Transcriber:
             duration=recording.facts.decoded_seconds,
             text="".join(segment.text for segment in recognition.segments).strip(),
             segments=tuple(recognition.segments),
+            words=None if recognition.words is None else tuple(recognition.words),
             whisperstack=Provenance(
                 engine=self._engine.engine,
                 model=self._engine.model,
@@ -73,5 +76,6 @@ class Transcriber:
                 audio=recording.facts,
                 timings={"decode_seconds": decoded - started, "inference_seconds": recognised - decoded},
                 warnings=recording.warnings,
+                language_probability=recognition.language_probability,
             ),
         )

@@ -10,6 +10,7 @@ from tests.unit.pipeline import AUDIO_BUCKET, ENDPOINT, Pipeline, object_created
 from tests.unit.strange_keys import STRANGE_KEYS
 from tests.unit.wire import Wire
 from whisperstack_contract.jobs import SourceVersion, job_id
+from whisperstack_contract.options import TranscriptionOptions
 
 
 def test_an_upload_is_copied_and_sent_to_the_endpoint(pipeline: Pipeline, submit, wire: Wire):
@@ -24,7 +25,7 @@ def test_an_upload_is_copied_and_sent_to_the_endpoint(pipeline: Pipeline, submit
         "InputLocation": f"s3://{AUDIO_BUCKET}/staged/{job}",
         "InferenceId": f"{job}-1",
         "ContentType": "audio/mpeg",
-        "CustomAttributes": '{"language":"en","task":"transcribe"}',
+        "CustomAttributes": TranscriptionOptions(language="en").to_custom_attributes(),
         "InvocationTimeoutSeconds": 1800,
         "RequestTTLSeconds": 21600,
         "S3OutputPathExtension": f"{job}/1",
