@@ -2,6 +2,8 @@
 
 PYTHON ?= python3.11
 ENV ?= dev
+# Test processes; each suite's expensive fixtures are made once in each.
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,11 +62,11 @@ check-docs: setup
 
 unit: setup ## unit, template, artefact and serving tests
 	@echo "== pytest"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests --ignore tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end $(PYTEST)
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests/end_to_end $(PYTEST)
 
 # --- a real account ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.commands import CommandError
-from local.demo import AlreadyRunningError, deployed, run_demo
+from local.demo import AlreadyRunningError, RunNameError, deployed, run_demo
 from local.deployment import Deployment, DeploymentError
 from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
@@ -42,27 +42,34 @@ _EXPECTED = (
     MissingResourcesError,
     NoRecordingsError,
     PipelineStuckError,
+    RunNameError,
 )
 _SAMPLE = PROJECT / "samples" / "jfk.mp3"
+
+
+RunName = Annotated[str, typer.Option("--name", help="Of this run, whose files lie in build/local/<name>: one at a time.")]
 
 
 @app.command()
 def demo(
     audio: Annotated[list[str] | None, typer.Argument(help="Recordings, or folders of recordings.")] = None,
     audio_line: Annotated[str, typer.Option("--audio", help="The same as one line of text, quoted as in a shell.")] = "",
+    name: RunName = "demo",
 ) -> None:
     """Deploy to a fresh embedded AWS, transcribe, print the results, leave nothing running."""
     with _ending_well():
         paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
-        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console)
+        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name)
     raise typer.Exit(0 if complete else 1)
 
 
 @app.command()
-def up(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded AWS.")] = 4566) -> None:
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded AWS.")] = 4566, name: RunName = "up"
+) -> None:
     """Deploy to a fresh embedded AWS and keep it running until Ctrl-C."""
     stages = Stages(console)
-    with _ending_well(), deployed("up", stages, port) as (aws, deployment):
+    with _ending_well(), deployed(name, stages, port) as (aws, deployment):
         stages.print_times()
         print(_instructions(aws, deployment))  # noqa: T201  # plain, so that it can be copied as it stands
         threading.Event().wait()

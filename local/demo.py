@@ -1,6 +1,7 @@
 """The main job in one go: deploy to an embedded AWS, send recordings through, show what came of them."""
 
 import fcntl
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +21,14 @@ from whisperstack_contract.transcript import Transcript
 _FOLDER: Final = PROJECT / "build" / "local"
 
 
+# Names a folder that is emptied, so nothing that leads elsewhere.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+
+
+class RunNameError(Exception):
+    """The name cannot be a folder's."""
+
+
 class AlreadyRunningError(Exception):
     """Another command uses the same folder."""
 
@@ -36,20 +45,24 @@ def deployed(name: str, stages: Stages, port: int | None = None) -> Iterator[tup
 
 @contextmanager
 def _own_folder(name: str) -> Iterator[Path]:
-    """build/local/<name>, for one command at a time. Raises AlreadyRunningError."""
+    """build/local/<name>, for one command at a time. Raises AlreadyRunningError, RunNameError."""
+    if not _NAME.fullmatch(name):
+        raise RunNameError(f"the run's name is {name!r}; it becomes a folder: use letters, digits and hyphens, such as second")
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with (_FOLDER / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunningError(f"another 'python -m local {name}' is running from this folder; end it first") from error
+            raise AlreadyRunningError(
+                f"a run named {name!r} is going on in {_FOLDER / name}; end it first, or give this one another name with --name"
+            ) from error
         yield _FOLDER / name
 
 
-def run_demo(recordings: Sequence[Recording], console: Console) -> bool:
+def run_demo(recordings: Sequence[Recording], console: Console, name: str) -> bool:
     """Deploy, transcribe, print. Returns whether every recording became a transcript."""
     stages = Stages(console)
-    with deployed("demo", stages) as (aws, deployment):
+    with deployed(name, stages) as (aws, deployment):
         listener = Listener(aws, deployment)
         results = []
         count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"

@@ -19,6 +19,7 @@ import requests
 from botocore.exceptions import ClientError
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend
 
+from local.emulator.model_data import fetch_model
 from local.emulator.surroundings import Surroundings, replace
 from local.processes import ChildProcess
 
@@ -27,7 +28,6 @@ _log = logging.getLogger(__name__)
 _SERVER: Final = Path(__file__).with_name("model_server.py")
 _PING_SECONDS: Final = 0.1
 _START_SECONDS: Final = 60.0
-_BLOCK_BYTES: Final = 1 << 20
 
 
 class EndpointNotServingError(Exception):
@@ -116,7 +116,7 @@ class Endpoints:
             with self._lock:
                 self._containers[endpoint.endpoint_name] = container
             container.start()
-        except (EndpointNotServingError, ClientError, tarfile.TarError, OSError) as error:
+        except (EndpointNotServingError, ClientError, tarfile.TarError, OSError, ValueError) as error:
             endpoint.endpoint_status = "Failed"
             endpoint.failure_reason = str(error)  # type: ignore[assignment]  # moto never sets it
             _log.exception("endpoint %s", endpoint.endpoint_name)
@@ -142,16 +142,9 @@ class Endpoints:
         model = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
         folder = self._surroundings.state / "endpoints" / endpoint.endpoint_name
         shutil.rmtree(folder, ignore_errors=True)
-        archive, model_folder = folder / "model.tar.gz", folder / "model"
+        model_folder = folder / "model"
         model_folder.mkdir(parents=True)
-        bucket, _, key = model["ModelDataUrl"].removeprefix("s3://").partition("/")
-        # In one stream: S3 is in this process too, so that parallel ranges would only wait for each other, seconds long.
-        body = self._surroundings.client("s3").get_object(Bucket=bucket, Key=key)["Body"]
-        with body, archive.open("wb") as file:
-            shutil.copyfileobj(body, file, _BLOCK_BYTES)
-        with tarfile.open(archive) as tar:
-            tar.extractall(model_folder, filter="data")
-        archive.unlink()
+        fetch_model(self._surroundings.client("s3"), model, model_folder)
         temporary = folder / "tmp"
         temporary.mkdir()
         return Container(

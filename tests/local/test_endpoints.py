@@ -45,19 +45,25 @@ def archive(**files):
 class Endpoint:
     """A deployed endpoint with a bucket of its own and queues on its two topics."""
 
-    def __init__(self, aws, eventually, model, *, is_async, status="InService"):
+    def __init__(self, aws, eventually, model, *, is_async, status="InService", unpacked=None):
         self.aws, self.name, self._eventually = aws, f"endpoint-{uuid.uuid4().hex[:8]}", eventually
         self.bucket = f"bucket-{self.name}"
         aws.client("s3").create_bucket(Bucket=self.bucket)
         if model is not None:
             aws.client("s3").put_object(Bucket=self.bucket, Key="model.tar.gz", Body=model)
+        for name, content in (unpacked or {}).items():
+            aws.client("s3").put_object(Bucket=self.bucket, Key=f"unpacked/{name}", Body=content)
+        data = {"ModelDataUrl": f"s3://{self.bucket}/model.tar.gz"}
+        if unpacked is not None:
+            prefix = {"S3Uri": f"s3://{self.bucket}/unpacked/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+            data = {"ModelDataSource": {"S3DataSource": prefix}}
         sagemaker = aws.client("sagemaker")
         sagemaker.create_model(
             ModelName=self.name,
             ExecutionRoleArn="arn:aws:iam::123456789012:role/model",
             PrimaryContainer={
                 "Image": "image",
-                "ModelDataUrl": f"s3://{self.bucket}/model.tar.gz",
+                **data,
                 "Environment": {"SETTING": "value"},
             },
         )
@@ -195,6 +201,17 @@ def test_a_container_that_dies_over_a_request_fails_that_request(asynchronous):
 def test_an_archive_that_is_not_there_makes_the_endpoint_fail_with_the_reason(aws, eventually):
     endpoint = Endpoint(aws, eventually, None, is_async=False, status="Failed")
     assert "specified key does not exist" in endpoint.describe()["FailureReason"]
+
+
+def test_an_unpacked_model_is_served_without_an_archive(aws, eventually):
+    files = {"code/inference.py": HANDLER, "weights.txt": "the unpacked weights"}
+    endpoint = Endpoint(aws, eventually, None, is_async=False, unpacked=files)
+    assert endpoint.invoke(b"sound")["model"] == "the unpacked weights"
+
+
+def test_an_empty_prefix_makes_the_endpoint_fail_with_the_reason(aws, eventually):
+    endpoint = Endpoint(aws, eventually, None, is_async=False, status="Failed", unpacked={})
+    assert "publish the unpacked model first" in endpoint.describe()["FailureReason"]
 
 
 def test_a_handler_that_cannot_be_imported_fails_requests_and_not_the_endpoint(aws, eventually):
