@@ -4,12 +4,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Final
 
 from model_build.archive import code_members, read_manifest, write_archive
 from model_build.catalogue import require_size
 from model_build.digests import sha256_of_bytes, sha256_of_file
 from model_build.errors import BuildError
+from model_build.layouts import Layout, layout_of
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from model_build.release import archive_path, find_release
@@ -21,11 +21,6 @@ from whisperstack_contract.artefact import (
     ReleaseManifest,
 )
 from whisperstack_contract.keys import ARCHIVE_FILENAME
-
-# torch writes the file's stem into a checkpoint, so the name is part of what makes two builds equal.
-WEIGHTS_FILENAME: Final = "whisper.pt"
-
-_BUILT_WITH: Final = ("torch", "openai-whisper")
 
 
 @dataclass(frozen=True)
@@ -48,15 +43,15 @@ def build_artefact(
 ) -> BuiltArtefact:
     """Leaves `folder` with a whole artefact or as it was. Raises BuildError where the artefact cannot be built."""
     progress.stage("Checking for changes")
-    code = code_members(project_root)
+    layout, code = layout_of(engine), code_members(project_root)
     manifest = ArchiveManifest(
         engine=engine,
         model=model,
-        weights=WEIGHTS_FILENAME,
+        weights=layout.weights,
         source=source.describe(),
         vendored=packages.describe(),
         files={name: sha256_of_bytes(content) for name, content in code.items()},
-        built_with=_versions(),
+        built_with=_versions(layout),
     )
     if (release := _current_release(folder, manifest)) is not None:
         return BuiltArtefact(release, folder, rebuilt=False)
@@ -65,7 +60,7 @@ def build_artefact(
     with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
         staging = Path(staging_name)
         made = packages.unpack(staging / "packages", progress)
-        made[WEIGHTS_FILENAME] = _write_weights(source, model, staging / WEIGHTS_FILENAME, progress)
+        made |= _write_weights(source, model, layout, staging / "weights", progress)
         manifest = replace(manifest, files=manifest.files | {name: sha256_of_file(path) for name, path in made.items()})
         staged = staging / ARCHIVE_FILENAME
         members: dict[str, bytes | Path] = {
@@ -82,14 +77,15 @@ def build_artefact(
     return BuiltArtefact(release, folder, rebuilt=True)
 
 
-def _write_weights(source: Source, model: str, path: Path, progress: Progress) -> Path:
+def _write_weights(source: Source, model: str, layout: Layout, folder: Path, progress: Progress) -> dict[str, Path]:
+    """Path in the archive → file, for the weights and all that belongs to them."""
     progress.stage("Reading the weights")
-    from model_build.checkpoint import save_checkpoint
-
     checkpoint = source.load()
     require_size(model, checkpoint.dims)
-    save_checkpoint(checkpoint, path)
-    return path
+    folder.mkdir()
+    progress.stage("Writing the weights")
+    layout.write(checkpoint, model, folder)
+    return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
 def _current_release(folder: Path, wanted: ArchiveManifest) -> ReleaseManifest | None:
@@ -99,21 +95,19 @@ def _current_release(folder: Path, wanted: ArchiveManifest) -> ReleaseManifest |
     if release is None or release.example or not archive.is_file() or archive.stat().st_size != release.archive_bytes:
         return None
     built = read_manifest(archive)
-    if built is None or replace(built, files=_without_made(built)) != wanted:
+    if built is None or replace(built, files=_code_files(built)) != wanted:
         return None
     return release if sha256_of_file(archive) == release.digest else None
 
 
-def _without_made(manifest: ArchiveManifest) -> dict[str, str]:
+def _code_files(manifest: ArchiveManifest) -> dict[str, str]:
     # The source's digest stands for the weights, the lock's for the packages: their own are known only once they are made.
-    packages = f"{manifest.vendored.folder}/"
-    return {
-        name: sha256 for name, sha256 in manifest.files.items() if name != manifest.weights and not name.startswith(packages)
-    }
+    made = f"{manifest.vendored.folder}/"
+    return {name: sha256 for name, sha256 in manifest.files.items() if name.startswith("code/") and not name.startswith(made)}
 
 
-def _versions() -> dict[str, str]:
+def _versions(layout: Layout) -> dict[str, str]:
     try:
-        return {name: metadata.version(name) for name in _BUILT_WITH}
+        return {name: metadata.version(name) for name in layout.built_with}
     except metadata.PackageNotFoundError as error:
         raise BuildError(f"the package {error.name} is not installed; install requirements-model.txt") from error

@@ -10,6 +10,7 @@ import typer
 from model_build.artefact import build_artefact
 from model_build.checking_commands import register
 from model_build.errors import BuildError
+from model_build.layouts import LAYOUTS, layout_of
 from model_build.options import (
     OUTPUT_ROOT,
     PROJECT_ROOT,
@@ -55,7 +56,7 @@ def build(
     with explained(), TerminalProgress() as progress:
         engine, model = choose_model(environment, engine, model)
         weights = _choose_source(source, model, path, licence)
-        packages = ContainerPackages.of(PROJECT_ROOT)
+        packages = ContainerPackages.of(PROJECT_ROOT, layout_of(engine).packages)
         folder = model_folder(output_root, engine, model)
         built = build_artefact(engine, model, weights, packages, folder, PROJECT_ROOT, progress)
     state = "built" if built.rebuilt else "up to date"
@@ -66,9 +67,10 @@ def build(
 def fetch_packages() -> None:
     """Download the packages that artefacts carry for the container, unless they are there."""
     with explained(), TerminalProgress() as progress:
-        packages = ContainerPackages.of(PROJECT_ROOT)
-        files = packages.fetch(progress)
-    typer.echo(f"{packages.cache} holds {len(files)} packages that {packages.lock.name} names")
+        for lock in sorted({layout.packages for layout in LAYOUTS.values()}):
+            packages = ContainerPackages.of(PROJECT_ROOT, lock)
+            files = packages.fetch(progress)
+            typer.echo(f"{packages.cache} holds {len(files)} packages that {lock} names")
 
 
 @app.command()

@@ -25,6 +25,7 @@ _MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 class Engine(StrEnum):
     PYTORCH = "pytorch"
+    HUGGINGFACE = "huggingface"
 
 
 EngineOption = Annotated[Engine | None, typer.Option(help="What runs the model; by default the environment's.")]

@@ -37,8 +37,9 @@ class ContainerPackages:
     cache: Path
 
     @classmethod
-    def of(cls, project_root: Path) -> "ContainerPackages":
-        return cls(project_root / "requirements-container.txt", project_root / "build" / "wheels" / _TAG)
+    def of(cls, project_root: Path, lock: str) -> "ContainerPackages":
+        """lock: the name of a requirements file in the project's root."""
+        return cls(project_root / lock, project_root / "build" / "wheels" / _TAG)
 
     def describe(self) -> VendoredPackages:
         """What `unpack` would deliver, without downloading or opening anything."""

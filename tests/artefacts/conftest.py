@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from model_build.artefact import BuiltArtefact, build_artefact
+from model_build.layouts import layout_of
 from model_build.packages import ContainerPackages
 from model_build.sources import CTranslate2Source, PackageSource
 
 PROJECT = Path(__file__).resolve().parents[2]
+LOCK = layout_of("pytorch").packages
 
 
 class NoProgress:
@@ -37,7 +39,7 @@ def project() -> Path:
 def tiny_en(tmp_path_factory: pytest.TempPathFactory) -> BuiltArtefact:
     """The artefact of the demo: Whisper tiny.en."""
     folder = tmp_path_factory.mktemp("artefacts") / "tiny.en"
-    packages = ContainerPackages.of(PROJECT)
+    packages = ContainerPackages.of(PROJECT, LOCK)
     return build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), packages, folder, PROJECT, NoProgress())
 
 

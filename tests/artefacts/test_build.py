@@ -18,7 +18,7 @@ from model_build.artefact import BuiltArtefact, build_artefact
 from model_build.errors import BuildError
 from model_build.packages import ContainerPackages
 from model_build.sources import PackageSource
-from tests.artefacts.conftest import write_wheel
+from tests.artefacts.conftest import LOCK, write_wheel
 from whisper_serving.vendored import interpreter_tag
 from whisperstack_contract.artefact import ArchiveManifest, ReleaseManifest
 
@@ -113,7 +113,7 @@ def test_the_manifest_names_the_packages(build_toy: Build, tmp_path: Path) -> No
 def test_the_same_weights_and_code_give_the_same_bytes(
     tiny_en: BuiltArtefact, tmp_path: Path, project: Path, progress: object
 ) -> None:
-    packages = ContainerPackages.of(project)
+    packages = ContainerPackages.of(project, LOCK)
     again = build_artefact("pytorch", "tiny.en", PackageSource.find("tiny.en"), packages, tmp_path / "again", project, progress)
     assert again.rebuilt
     assert (again.folder / "model.tar.gz").read_bytes() == (tiny_en.folder / "model.tar.gz").read_bytes()
@@ -128,7 +128,7 @@ def test_nothing_is_written_while_nothing_changed(build_toy: Build) -> None:
 
 
 def test_torch_is_not_imported_while_nothing_changed(build_toy: Build, project: Path, tmp_path: Path) -> None:
-    build_toy(packages=ContainerPackages.of(project))
+    build_toy(packages=ContainerPackages.of(project, LOCK))
     arguments = ["build", "--source", "ctranslate2", "--path", str(tmp_path / "toy"), "--licence", "MIT", "--model", "toy"]
     script = (
         "import sys\nfrom model_build.cli import app\napp(sys.argv[1:], standalone_mode=False)\nprint('torch' in sys.modules)"

@@ -17,7 +17,7 @@ from packaging.utils import parse_wheel_filename
 
 from model_build.lock import read_lock
 from model_build.packages import ContainerPackages
-from tests.artefacts.conftest import PROJECT, NoProgress
+from tests.artefacts.conftest import LOCK, PROJECT, NoProgress
 
 IMAGE = json.loads((PROJECT / "infra" / "images.json").read_text())["contents"]
 TAG = "cp312-manylinux_x86_64"
@@ -52,7 +52,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("container") / "code"
     shutil.copytree(PROJECT / "inference" / "whisper_serving", folder / "whisper_serving")
     (folder / "vendor").mkdir()
-    names = ContainerPackages.of(PROJECT).unpack(folder / "vendor" / TAG, NoProgress())
+    names = ContainerPackages.of(PROJECT, LOCK).unpack(folder / "vendor" / TAG, NoProgress())
     assert all(name.startswith(f"code/vendor/{TAG}/") for name in names)
     return folder
 
@@ -110,7 +110,7 @@ def test_compiled_modules_are_for_the_images_python_and_platform(tree: Path) -> 
 
 def test_no_wheel_needs_a_newer_glibc_than_the_images() -> None:
     newest = tuple(map(int, IMAGE["glibc"].split(".")))
-    wheels = [path for path in ContainerPackages.of(PROJECT).fetch(NoProgress()).values() if path.suffix == ".whl"]
+    wheels = [path for path in ContainerPackages.of(PROJECT, LOCK).fetch(NoProgress()).values() if path.suffix == ".whl"]
     assert len(wheels) > 5
     for wheel in wheels:
         tags = parse_wheel_filename(wheel.name)[3]
@@ -151,7 +151,7 @@ def test_the_containers_python_imports_and_runs_what_is_carried(code: Path, tmp_
     python = find_python()
     if python is None:
         pytest.skip(f"no Python {IMAGE['python']} on this machine; the other tests here look at the files instead")
-    image = ContainerPackages(PROJECT / "requirements-image.txt", ContainerPackages.of(PROJECT).cache)
+    image = ContainerPackages(PROJECT / "requirements-image.txt", ContainerPackages.of(PROJECT, LOCK).cache)
     image.unpack(tmp_path / "image", NoProgress())
     finished = subprocess.run(
         [python, "-I", "-S", "-B", "-c", IMPORT_ALL, str(code), str(tmp_path / "image")],

@@ -17,6 +17,7 @@ from model_build.errors import BuildError
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from model_build.sources import CTranslate2Source, OfficialSource, PackageSource
+from tests.artefacts.conftest import LOCK
 
 # openai-whisper's download leaves the file that it read back for the garbage collector to close.
 pytestmark = pytest.mark.filterwarnings(r"ignore:unclosed file .*toy\.pt:ResourceWarning")
@@ -106,5 +107,5 @@ def test_weights_under_the_name_of_another_size_are_refused(tmp_path: Path, proj
     weights = CTranslate2Source(PackageSource.find("tiny.en").folder, "MIT")
     folder = tmp_path / "small"
     with pytest.raises(BuildError, match="these weights are not small: n_audio_state 384 instead of 768"):
-        build_artefact("pytorch", "small", weights, ContainerPackages.of(project), folder, project, progress)
+        build_artefact("pytorch", "small", weights, ContainerPackages.of(project, LOCK), folder, project, progress)
     assert list(folder.iterdir()) == []
