@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from whisper_serving.engines import load_engine
 from whisper_serving.request import read_request
 from whisper_serving.response import answer
 from whisper_serving.settings import Settings
@@ -15,10 +16,7 @@ def model_fn(model_dir: str, context: Any = None) -> Transcriber:  # noqa: ARG00
     """Load the model once per worker. Raises where settings or weights are wrong: such a model must not serve."""
     use_vendored_packages(Path(__file__).resolve().parent / "vendor")
     settings = Settings.from_environment(os.environ)
-    # Imported here: torch and openai-whisper take seconds, which the stack's own start-up need not wait for.
-    from whisper_serving.pytorch_engine import PytorchEngine
-
-    return Transcriber(PytorchEngine.load(Path(model_dir)), settings)
+    return Transcriber(load_engine(Path(model_dir), settings.hardware), settings)
 
 
 def transform_fn(

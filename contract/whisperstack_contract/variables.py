@@ -5,6 +5,9 @@ from typing import Final
 # Of the model container.
 MODEL_DIGEST: Final = "WHISPERSTACK_MODEL_DIGEST"
 MAX_AUDIO_SECONDS: Final = "WHISPERSTACK_MAX_AUDIO_SECONDS"
+HARDWARE: Final = "WHISPERSTACK_HARDWARE"
+CPU: Final = "cpu"
+GPU: Final = "gpu"
 
 # Of the functions. MODEL_DIGEST is theirs too.
 JOB_TABLE: Final = "WHISPERSTACK_JOB_TABLE"

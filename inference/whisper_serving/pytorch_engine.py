@@ -1,6 +1,5 @@
 """Runs an openai-whisper checkpoint with PyTorch."""
 
-import logging
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,16 +10,14 @@ from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import LANGUAGES
 
 from whisper_serving.audio import SAMPLE_RATE_HZ
+from whisper_serving.devices import choose_device
+from whisper_serving.option_check import ENGLISH, check_against_model
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
 from whisperstack_contract.artefact import ArchiveManifest
-from whisperstack_contract.errors import InvalidOptionsError, ModelUnavailableError
-from whisperstack_contract.options import Task, TranscriptionOptions
+from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Segment
-
-_log = logging.getLogger(__name__)
-
-_ENGLISH: Final = "en"
 
 # A window without speech: the model says so, and is not sure of its words either. Source: openai-whisper transcribe.py.
 _NO_SPEECH_THRESHOLD: Final = 0.6
@@ -33,14 +30,14 @@ class PytorchEngine:
     def __init__(self, model: Whisper, manifest: ArchiveManifest) -> None:
         self.engine = manifest.engine
         self.model = manifest.model
-        self.only_language = None if model.is_multilingual else _ENGLISH
-        self._languages = tuple(LANGUAGES)[: model.num_languages] if model.is_multilingual else (_ENGLISH,)
+        self.only_language = None if model.is_multilingual else ENGLISH
+        self._languages = tuple(LANGUAGES)[: model.num_languages] if model.is_multilingual else (ENGLISH,)
         self._model = model
 
     @classmethod
-    def load(cls, model_folder: Path) -> "PytorchEngine":
+    def load(cls, model_folder: Path, hardware: str | None) -> "PytorchEngine":
         """Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
-        manifest = read_manifest(model_folder)
+        manifest, device = read_manifest(model_folder), choose_device(hardware)
         with checked_weights(model_folder, manifest) as file:
             checkpoint = torch.load(file, map_location="cpu", weights_only=True)
         try:
@@ -48,16 +45,10 @@ class PytorchEngine:
             model.load_state_dict(checkpoint["model_state_dict"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelUnavailableError(f"{manifest.weights!r} is no openai-whisper checkpoint: {error}") from error
-        return cls(model.to(_choose_device()).eval(), manifest)
+        return cls(model.to(device).eval(), manifest)
 
     def check_options(self, options: TranscriptionOptions) -> None:
-        if self.only_language and options.task is Task.TRANSLATE:
-            raise InvalidOptionsError(
-                f"task is {str(options.task)!r}; {self.model} knows English only and cannot translate; "
-                f"use {str(Task.TRANSCRIBE)!r} or a multilingual model"
-            )
-        if options.language is not None and options.language not in self._languages:
-            raise InvalidOptionsError(f"language is {options.language!r}; {self.model} knows: {', '.join(self._languages)}")
+        check_against_model(options, self.model, self._languages)
 
     def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
@@ -74,16 +65,6 @@ class PytorchEngine:
         heard = [segment for segment in result["segments"] if any(map(str.isalnum, segment["text"]))]
         duration = len(samples) / SAMPLE_RATE_HZ
         return Recognition(result["language"], [_segment(number, values, duration) for number, values in enumerate(heard)])
-
-
-def _choose_device() -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    if torch.version.cuda is not None:
-        _log.warning(
-            "this image has CUDA %s, but no GPU can be used: serving on the CPU, many times slower", torch.version.cuda
-        )
-    return "cpu"
 
 
 def _segment(number: int, values: dict[str, Any], duration: float) -> Segment:

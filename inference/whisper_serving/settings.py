@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from whisperstack_contract.variables import MAX_AUDIO_SECONDS, MODEL_DIGEST
+from whisperstack_contract.variables import CPU, GPU, HARDWARE, MAX_AUDIO_SECONDS, MODEL_DIGEST
 
 _DEFAULT_MAX_AUDIO_SECONDS: Final = 4 * 3600.0
 _MOST_AUDIO_SECONDS: Final = 24 * 3600.0
@@ -19,10 +19,14 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """model_digest: SHA-256 of the archive that is being served. ffmpeg: path of the decoder."""
+    """model_digest: SHA-256 of the archive that is being served. ffmpeg: path of the decoder.
+
+    hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
+    """
 
     model_digest: str
     ffmpeg: str
+    hardware: str | None = None
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
     # ffmpeg decodes several hundred times faster than real time, so whatever takes this long is stuck.
     decoding_timeout_seconds: float = 300.0
@@ -33,6 +37,7 @@ class Settings:
         return cls(
             model_digest=_read_digest(environment),
             ffmpeg=_find_ffmpeg(),
+            hardware=_read_hardware(environment),
             max_audio_seconds=_read_max_audio_seconds(environment),
         )
 
@@ -42,6 +47,13 @@ def _read_digest(environment: Mapping[str, str]) -> str:
     if not _DIGEST.fullmatch(digest):
         raise SettingsError(f"{MODEL_DIGEST} is {digest!r}; set it to the SHA-256 of model.tar.gz, 64 lower-case hex digits")
     return digest
+
+
+def _read_hardware(environment: Mapping[str, str]) -> str | None:
+    hardware = environment.get(HARDWARE)
+    if hardware not in (None, CPU, GPU):
+        raise SettingsError(f"{HARDWARE} is {hardware!r}; set it to {CPU!r} or {GPU!r}")
+    return hardware
 
 
 def _read_max_audio_seconds(environment: Mapping[str, str]) -> float:

@@ -1,0 +1,114 @@
+"""Runs a save_pretrained folder of Whisper with Hugging Face transformers, 4.51 and newer.
+
+Of transformers it uses the model's forward pass and nothing else: what `generate` and the pipeline make of long recordings
+differs between versions, and loses text that openai-whisper's own loop keeps.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
+
+from whisper_serving.devices import choose_device
+from whisper_serving.huggingface_windows import HuggingFaceWindows
+from whisper_serving.log_mel import LogMel
+from whisper_serving.long_form import recognise_windows
+from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.token_rules import Vocabulary
+from whisper_serving.transcriber import Recognition
+from whisper_serving.weights import checked_weights, read_manifest
+from whisper_serving.word_alignment import align_words
+from whisperstack_contract.artefact import ArchiveManifest
+from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.options import Task, TranscriptionOptions
+
+# Tied to the token embedding, so a folder need not hold it.
+_OUTPUT_PROJECTION: Final = "proj_out.weight"
+
+
+class HuggingFaceEngine:
+    """One copy of the model. only_language: 'en' for an English-only model, else None."""
+
+    def __init__(self, windows: HuggingFaceWindows, filters: torch.Tensor, manifest: ArchiveManifest) -> None:
+        self.engine = manifest.engine
+        self.model = manifest.model
+        self._windows = windows
+        self._filters = filters
+        self._languages = tuple(windows.vocabulary.languages) or (ENGLISH,)
+        self.only_language = None if windows.vocabulary.languages else ENGLISH
+
+    @classmethod
+    def load(cls, model_folder: Path, hardware: str | None) -> "HuggingFaceEngine":
+        """Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
+        manifest, device = read_manifest(model_folder), choose_device(hardware)
+        try:
+            model = _load_model(model_folder, manifest)
+            tokenizer: Any = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
+            generation: Any = GenerationConfig.from_pretrained(model_folder, local_files_only=True)
+            features = WhisperFeatureExtractor.from_pretrained(model_folder, local_files_only=True)
+            vocabulary = _vocabulary(tokenizer, generation)
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelUnavailableError(f"the archive holds no Whisper model that transformers can load: {error}") from error
+        model.to(device, torch.float16 if device.type == "cuda" else torch.float32).eval()  # type: ignore[arg-type]
+        heads = [(layer, head) for layer, head in generation.alignment_heads]
+        # [201, n_mels] in transformers
+        filters = torch.from_numpy(np.asarray(features.mel_filters, dtype=np.float32)).T.contiguous()
+        return cls(HuggingFaceWindows(model, tokenizer, vocabulary, heads), filters, manifest)
+
+    def check_options(self, options: TranscriptionOptions) -> None:
+        check_against_model(options, self.model, self._languages)
+
+    @torch.inference_mode()
+    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
+        # Where decoding falls back to sampling, the same recording still gives the same text.
+        torch.manual_seed(0)
+        mel = LogMel(samples, self._filters)
+        language, probability = options.language or self.only_language, None
+        if language is None:
+            language, probability = self._windows.detect_language(mel.window(0))
+        recogniser = self._windows.speaking(language, translate=options.task is Task.TRANSLATE)
+        heard = recognise_windows(mel, recogniser, self._windows.vocabulary, options)
+        words = align_words(heard, mel, recogniser, language) if options.word_timestamps else None
+        return Recognition(language, [found.segment for found in heard], words, probability)
+
+
+def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForConditionalGeneration:
+    with checked_weights(model_folder, manifest) as file:
+        state = load_tensors(file.read())
+    configuration = WhisperConfig.from_pretrained(model_folder, local_files_only=True)
+    # Without memory at first: every number comes from the file.
+    with torch.device("meta"):
+        model = WhisperForConditionalGeneration(configuration)
+    missing, surplus = model.load_state_dict(state, assign=True, strict=False)
+    if set(missing) - {_OUTPUT_PROJECTION} or surplus:
+        raise ValueError(f"{manifest.weights} lacks {sorted(missing)[:3]} and has {sorted(surplus)[:3]} too many")
+    model.tie_weights()
+    return model
+
+
+def _vocabulary(tokenizer: Any, generation: Any) -> Vocabulary:
+    languages = {name.strip("<|>"): token for name, token in getattr(generation, "lang_to_id", {}).items()}
+    return Vocabulary(
+        end_of_text=generation.eos_token_id,
+        start_of_transcript=generation.decoder_start_token_id,
+        start_of_previous=tokenizer.convert_tokens_to_ids("<|startofprev|>"),
+        no_speech=generation.no_timestamps_token_id - 1,
+        no_timestamps=generation.no_timestamps_token_id,
+        first_timestamp=generation.no_timestamps_token_id + 1,
+        transcribe=tokenizer.convert_tokens_to_ids("<|transcribe|>"),
+        translate=tokenizer.convert_tokens_to_ids("<|translate|>"),
+        languages=languages,
+        suppressed=tuple(generation.suppress_tokens),
+        suppressed_at_start=tuple(generation.begin_suppress_tokens),
+    )

@@ -1,0 +1,58 @@
+"""Log-mel spectrograms, a window at a time, with the numbers that openai-whisper computes from the whole recording.
+
+Its spectrogram is clipped at 80 dB below the loudest point of the recording, so a first pass looks for that point. Between the
+passes only one number is kept: memory does not grow with the recording.
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+# Source: openai-whisper audio.py.
+SAMPLE_RATE_HZ: Final = 16_000
+WINDOW_SECONDS: Final = 30
+HOP_SAMPLES: Final = 160
+FFT_SAMPLES: Final = 400
+WINDOW_FRAMES: Final = WINDOW_SECONDS * SAMPLE_RATE_HZ // HOP_SAMPLES
+FRAMES_PER_SECOND: Final = SAMPLE_RATE_HZ // HOP_SAMPLES
+
+_RANGE_LOG10: Final = 8.0
+_LEAST_POWER: Final = 1e-10
+_BLOCK_FRAMES: Final = 20 * WINDOW_FRAMES
+
+
+class LogMel:
+    """samples: float32 [n] in -1..1, mono, 16 kHz. filters: float32 [n_mels, 201], from power per bin to power per mel band."""
+
+    def __init__(self, samples: NDArray[np.float32], filters: torch.Tensor) -> None:
+        self._samples = samples
+        self._filters = filters
+        self._hann = torch.hann_window(FFT_SAMPLES)
+        self.seconds = len(samples) / SAMPLE_RATE_HZ
+        self.n_frames = len(samples) // HOP_SAMPLES
+        blocks = range(0, self.n_frames, _BLOCK_FRAMES)
+        peaks = [float(self._log_power(start, min(_BLOCK_FRAMES, self.n_frames - start)).max()) for start in blocks]
+        self._floor = max([*peaks, float(np.log10(_LEAST_POWER))]) - _RANGE_LOG10
+
+    def window(self, start_frame: int, n_frames: int = WINDOW_FRAMES) -> torch.Tensor:
+        """float32 [n_mels, 3000]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py."""
+        n_frames = min(n_frames, WINDOW_FRAMES, self.n_frames - start_frame)
+        log_power = self._log_power(start_frame, n_frames)
+        scaled = (torch.clamp(log_power, min=self._floor) + 4.0) / 4.0
+        return torch.nn.functional.pad(scaled, (0, WINDOW_FRAMES - n_frames))
+
+    def _log_power(self, start_frame: int, n_frames: int) -> torch.Tensor:
+        """float32 [n_mels, n_frames]; past the end of the samples there is silence."""
+        half = FFT_SAMPLES // 2
+        first = start_frame * HOP_SAMPLES - half
+        wanted = (n_frames - 1) * HOP_SAMPLES + FFT_SAMPLES
+        piece = torch.from_numpy(np.ascontiguousarray(self._samples[max(0, first) : max(0, first + wanted)]))
+        if first < 0:
+            # The recording's start is mirrored, as torch.stft does where it centres the frames.
+            mirrored = torch.from_numpy(np.ascontiguousarray(self._samples[1 : half + 1][::-1]))
+            piece = torch.cat([torch.zeros(half - len(mirrored)), mirrored, piece])[:wanted]
+        piece = torch.nn.functional.pad(piece, (0, wanted - len(piece)))
+        spectrum = torch.stft(piece, FFT_SAMPLES, HOP_SAMPLES, window=self._hann, center=False, return_complex=True)
+        return torch.clamp(self._filters @ spectrum.abs().square(), min=_LEAST_POWER).log10()
