@@ -2,6 +2,7 @@
 
 PYTHON ?= python3.11
 ENV ?= dev
+ENGINE ?= pytorch
 # Test processes; each suite's expensive fixtures are made once in each.
 JOBS ?= 2
 
@@ -26,11 +27,11 @@ help: ## show this list
 
 # --- the main job -----------------------------------------------------------------------------------------------------------
 
-demo: setup ## deploy to an embedded AWS and transcribe a recording   [AUDIO="file folder …"]
-	@$(PY) -m local demo --audio "$$AUDIO"
+demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface]
+	@$(PY) -m local demo --engine $(ENGINE) --audio "$$AUDIO"
 
-local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566]
-	@$(PY) -m local up $(if $(PORT),--port $(PORT))
+local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566] [ENGINE=…]
+	@$(PY) -m local up --engine $(ENGINE) $(if $(PORT),--port $(PORT))
 
 clean: ## remove everything that was made here, the virtual environment included
 	rm -rf $(VENV) node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

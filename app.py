@@ -1,4 +1,4 @@
-"""CDK app: `cdk synth -c env=<environment> [-c release=<path of a release manifest>]`. env is dev unless given."""
+"""CDK app: `cdk synth -c env=<environment> [-c engine=…] [-c model=…] [-c release=<manifest>]`. env is dev unless given."""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,8 @@ def main() -> None:
     app = cdk.App()
     release_path = app.node.try_get_context("release")
     try:
-        environment = find_environment(app.node.try_get_context("env") or "dev")
+        context = app.node.try_get_context
+        environment = find_environment(context("env") or "dev").serving(context("engine"), context("model"))
         add_stacks(app, environment, ROOT, Path(release_path) if release_path else None)
     except ConfigurationError as error:
         sys.exit(f"error: {error}")

@@ -1,6 +1,6 @@
 """One value object for each environment. Constructs get the values and never learn the environment's name."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -95,6 +95,12 @@ class Environment:
         # A job may be sent again until its last attempt's request has expired, six hours after it was queued.
         _require_range("intermediate_days", self.intermediate_days, 1, 365)
         _require_range("access_log_days", self.access_log_days, 1, 3653)
+
+    def serving(self, engine: str | None, model: str | None) -> "Environment":
+        """The same environment with another engine or model; None keeps its own. Raises ConfigurationError."""
+        settings = self.asynchronous
+        chosen = replace(settings, engine=engine or settings.engine, model=model or settings.model)
+        return replace(self, asynchronous=chosen)
 
 
 _ENVIRONMENTS: Final = (

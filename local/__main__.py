@@ -15,7 +15,7 @@ from rich.console import Console
 
 from local.commands import CommandError
 from local.demo import AlreadyRunningError, RunNameError, deployed, run_demo
-from local.deployment import Deployment, DeploymentError
+from local.deployment import Deployment, DeploymentError, Engine
 from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
 from local.recordings import NoRecordingsError, find_recordings, split_paths
@@ -49,27 +49,32 @@ _SAMPLE = PROJECT / "samples" / "jfk.mp3"
 
 RunName = Annotated[str, typer.Option("--name", help="Of this run, whose files lie in build/local/<name>: one at a time.")]
 
+EngineOption = Annotated[Engine, typer.Option("--engine", help="What runs the model.")]
+
 
 @app.command()
 def demo(
     audio: Annotated[list[str] | None, typer.Argument(help="Recordings, or folders of recordings.")] = None,
     audio_line: Annotated[str, typer.Option("--audio", help="The same as one line of text, quoted as in a shell.")] = "",
     name: RunName = "demo",
+    engine: EngineOption = Engine.PYTORCH,
 ) -> None:
     """Deploy to a fresh embedded AWS, transcribe, print the results, leave nothing running."""
     with _ending_well():
         paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
-        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name)
+        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name, engine)
     raise typer.Exit(0 if complete else 1)
 
 
 @app.command()
 def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded AWS.")] = 4566, name: RunName = "up"
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the embedded AWS.")] = 4566,
+    name: RunName = "up",
+    engine: EngineOption = Engine.PYTORCH,
 ) -> None:
     """Deploy to a fresh embedded AWS and keep it running until Ctrl-C."""
     stages = Stages(console)
-    with _ending_well(), deployed(name, stages, port) as (aws, deployment):
+    with _ending_well(), deployed(name, stages, port, engine) as (aws, deployment):
         stages.print_times()
         print(_instructions(aws, deployment))  # noqa: T201  # plain, so that it can be copied as it stands
         threading.Event().wait()

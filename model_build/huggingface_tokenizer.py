@@ -36,6 +36,7 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         if its_own.convert_tokens_to_ids(name) != number:
             raise AssertionError(f"transformers numbers {name} {its_own.convert_tokens_to_ids(name)}, openai-whisper {number}")
     its_own.save_pretrained(folder)
+    _rename_special_tokens(folder / "tokenizer_config.json")
     # transformers 4 reads these two beside tokenizer.json.
     _write_json(folder / "vocab.json", vocabulary | {end: tokenizer.eot})
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges))
@@ -70,6 +71,13 @@ def _letters() -> dict[int, str]:
 
 def _spell(token: bytes, letters: dict[int, str]) -> str:
     return "".join(letters[byte] for byte in token)
+
+
+def _rename_special_tokens(path: Path) -> None:
+    """transformers 5 writes a list under a name where 4 expects a table; both read the older name."""
+    content = json.loads(path.read_text())
+    content["additional_special_tokens"] = content.pop("extra_special_tokens")
+    _write_json(path, content)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

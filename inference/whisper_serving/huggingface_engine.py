@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
+from tokenizers import Tokenizer
 from transformers import (
-    AutoTokenizer,
     GenerationConfig,
     WhisperConfig,
     WhisperFeatureExtractor,
@@ -54,7 +54,7 @@ class HuggingFaceEngine:
         manifest, device = read_manifest(model_folder), choose_device(hardware)
         try:
             model = _load_model(model_folder, manifest)
-            tokenizer: Any = AutoTokenizer.from_pretrained(model_folder, local_files_only=True)
+            tokenizer = Tokenizer.from_file(str(model_folder / "tokenizer.json"))
             generation: Any = GenerationConfig.from_pretrained(model_folder, local_files_only=True)
             features = WhisperFeatureExtractor.from_pretrained(model_folder, local_files_only=True)
             vocabulary = _vocabulary(tokenizer, generation)
@@ -97,18 +97,25 @@ def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForCond
     return model
 
 
-def _vocabulary(tokenizer: Any, generation: Any) -> Vocabulary:
+def _vocabulary(tokenizer: Tokenizer, generation: Any) -> Vocabulary:
     languages = {name.strip("<|>"): token for name, token in getattr(generation, "lang_to_id", {}).items()}
     return Vocabulary(
         end_of_text=generation.eos_token_id,
         start_of_transcript=generation.decoder_start_token_id,
-        start_of_previous=tokenizer.convert_tokens_to_ids("<|startofprev|>"),
+        start_of_previous=_token(tokenizer, "<|startofprev|>"),
         no_speech=generation.no_timestamps_token_id - 1,
         no_timestamps=generation.no_timestamps_token_id,
         first_timestamp=generation.no_timestamps_token_id + 1,
-        transcribe=tokenizer.convert_tokens_to_ids("<|transcribe|>"),
-        translate=tokenizer.convert_tokens_to_ids("<|translate|>"),
+        transcribe=_token(tokenizer, "<|transcribe|>"),
+        translate=_token(tokenizer, "<|translate|>"),
         languages=languages,
         suppressed=tuple(generation.suppress_tokens),
         suppressed_at_start=tuple(generation.begin_suppress_tokens),
     )
+
+
+def _token(tokenizer: Tokenizer, name: str) -> int:
+    number = tokenizer.token_to_id(name)
+    if number is None:
+        raise KeyError(f"tokenizer.json has no token {name}")
+    return int(number)

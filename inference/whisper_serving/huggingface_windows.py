@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedTokenizerFast, WhisperForConditionalGeneration
+from tokenizers import Tokenizer
+from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 
 from whisper_serving.token_rules import Vocabulary
 from whisper_serving.window_decoding import DecodedWindow, WindowDecoder
@@ -45,13 +46,13 @@ class HuggingFaceWindows:
     def __init__(
         self,
         model: WhisperForConditionalGeneration,
-        tokenizer: PreTrainedTokenizerFast,
+        tokenizer: Tokenizer,
         vocabulary: Vocabulary,
         heads: Sequence[tuple[int, int]],
     ) -> None:
         self.vocabulary = vocabulary
         self.model: Any = model
-        self.tokenizer: Any = tokenizer
+        self.tokenizer = tokenizer
         self.heads = heads
         self.n_text = model.config.max_target_positions
         self._decoder = WindowDecoder(vocabulary, self.n_text // _PROMPT_SHARE, model.device)
@@ -99,7 +100,7 @@ class SpokenWindows:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         spoken = [token for token in tokens if token < self.windows.vocabulary.end_of_text]
-        return str(self.windows.tokenizer.decode(spoken, clean_up_tokenization_spaces=False))
+        return str(self.windows.tokenizer.decode(spoken, skip_special_tokens=False))
 
     def tokens_of(self, text: str) -> list[int]:
-        return list(self.windows.tokenizer.encode(text, add_special_tokens=False))
+        return list(self.windows.tokenizer.encode(text, add_special_tokens=False).ids)

@@ -29,10 +29,10 @@ class Demo:
     def __init__(self, name):
         self.name = name
 
-    def start(self, *paths):
+    def start(self, *arguments):
         """The demo in a session of its own, as in a terminal."""
         return subprocess.Popen(
-            [sys.executable, "-m", "local", "demo", "--name", self.name, *map(str, paths)],
+            [sys.executable, "-m", "local", "demo", "--name", self.name, *map(str, arguments)],
             cwd=PROJECT,
             # A profile and a proxy of the world outside, which must not matter.
             env={
