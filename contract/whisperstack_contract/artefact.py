@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-ARCHIVE_MANIFEST_FILENAME: Final = "manifest.json"
+# Not manifest.json: Multi Model Server takes a file of that name for its own older format and ends.
+ARCHIVE_MANIFEST_FILENAME: Final = "whisperstack.json"
 RELEASE_MANIFEST_FILENAME: Final = "release.json"
 ARTEFACTS_FOLDER: Final = PurePosixPath("build/artefacts")  # below the project's root
 

@@ -69,7 +69,7 @@ class Forgery:
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for entry in self.entries:
                 archive.addfile(entry, io.BytesIO(b"x" * entry.size))
-            members = {"manifest.json": json.dumps(self.manifest).encode()} if self.has_manifest else {}
+            members = {"whisperstack.json": json.dumps(self.manifest).encode()} if self.has_manifest else {}
             for name, content in {**members, **self.files}.items():
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)

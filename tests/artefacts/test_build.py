@@ -47,18 +47,18 @@ def test_an_archive_holds_weights_handler_contract_and_manifest(tiny_en: BuiltAr
     with tarfile.open(tiny_en.folder / "model.tar.gz") as archive:
         names = archive.getnames()
     contract = {f"code/whisperstack_contract/{path.name}" for path in (project / "contract").rglob("*.py")}
-    assert {"whisper.pt", "manifest.json", "code/inference.py", "code/whisper_serving/audio.py"} | contract <= set(names)
+    assert {"whisper.pt", "whisperstack.json", "code/inference.py", "code/whisper_serving/audio.py"} | contract <= set(names)
     assert {f"code/vendor/cp312-manylinux_x86_64/{name}" for name in ("whisper/__init__.py", "numba/__init__.py")} <= set(names)
     # The container would install a requirements.txt, from a network that it does not have.
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", "requirements.txt"))]
-    assert names == ["manifest.json", *sorted(set(names) - {"manifest.json"})]
+    assert names == ["whisperstack.json", *sorted(set(names) - {"whisperstack.json"})]
 
 
 def test_the_manifest_has_the_digest_of_every_other_file(tiny_en: BuiltArtefact, tmp_path: Path) -> None:
     folder = _unpack(tiny_en, tmp_path)
-    manifest = ArchiveManifest.from_json((folder / "manifest.json").read_bytes())
+    manifest = ArchiveManifest.from_json((folder / "whisperstack.json").read_bytes())
     files = {path.relative_to(folder).as_posix(): _digest(path) for path in folder.rglob("*") if path.is_file()}
-    assert manifest.files == {name: digest for name, digest in files.items() if name != "manifest.json"}
+    assert manifest.files == {name: digest for name, digest in files.items() if name != "whisperstack.json"}
     assert manifest.source.licence == "MIT"
     assert set(manifest.built_with) == {"torch", "openai-whisper"}
 
@@ -105,7 +105,7 @@ def test_the_engine_is_imported_from_the_packages_in_the_archive(build_toy: Buil
 
 def test_the_manifest_names_the_packages(build_toy: Build, tmp_path: Path) -> None:
     folder = _unpack(build_toy(), tmp_path / "model")
-    vendored = ArchiveManifest.from_json((folder / "manifest.json").read_bytes()).vendored
+    vendored = ArchiveManifest.from_json((folder / "whisperstack.json").read_bytes()).vendored
     assert vendored.versions == {"toy": "1.0"}
     assert (folder / vendored.folder / "toy" / "__init__.py").is_file()
 

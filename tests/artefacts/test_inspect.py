@@ -36,7 +36,7 @@ def test_a_built_artefact_is_shown_to_programs(build_toy: Callable[..., BuiltArt
     assert shown["manifest"]["source"]["licence"] == "MIT"
     with tarfile.open(built.folder / "model.tar.gz") as archive:
         assert {entry["name"]: entry["size_bytes"] for entry in shown["files"]} == {info.name: info.size for info in archive}
-    digests = {entry["name"]: entry["sha256"] for entry in shown["files"] if entry["name"] != "manifest.json"}
+    digests = {entry["name"]: entry["sha256"] for entry in shown["files"] if entry["name"] != "whisperstack.json"}
     assert digests == shown["manifest"]["files"]
 
 

@@ -84,7 +84,7 @@ DAMAGES: dict[str, tuple[Callable[[Forgery], Any], str]] = {
     "device": (_entry("code/null", tarfile.CHRTYPE), "holds code/null, a device"),
     "pipe": (_entry("code/pipe", tarfile.FIFOTYPE), "holds code/pipe, a named pipe"),
     "folder": (_entry("code/empty", tarfile.DIRTYPE), "holds code/empty, a folder"),
-    "no manifest": (lambda f: setattr(f, "has_manifest", False), "has no manifest.json"),
+    "no manifest": (lambda f: setattr(f, "has_manifest", False), "has no whisperstack.json"),
     "manifest of another schema": (_manifest(schema=2), "archive manifest has schema 2; this version reads 1"),
     "manifest with a gap": (lambda f: f.manifest.pop("files"), "not an archive manifest"),
     "manifest of other types": (_manifest(files=["whisper.pt"]), "has ['whisper.pt'] where it should not"),

@@ -57,7 +57,7 @@ def _accepted(path: Path) -> bool:
 
 
 def _held(path: Path) -> dict[str, str]:
-    return {entry.name: entry.sha256 for entry in read_archive(path, NoProgress()).entries if entry.name != "manifest.json"}
+    return {entry.name: entry.sha256 for entry in read_archive(path, NoProgress()).entries if entry.name != "whisperstack.json"}
 
 
 @settings(max_examples=250, deadline=None)

@@ -14,7 +14,7 @@ _HANDLER = """
 import json, os, sys
 
 def model_fn(model_dir, context=None):
-    assert os.path.isfile(model_dir + "/manifest.json") and os.path.isfile(model_dir + "/whisper.pt")
+    assert os.path.isfile(model_dir + "/whisperstack.json") and os.path.isfile(model_dir + "/whisper.pt")
     print("handlers may print")
     return sys.path[0]
 

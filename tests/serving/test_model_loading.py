@@ -29,7 +29,7 @@ def copied(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
     folder = tmp_path / "model"
     folder.mkdir()
-    for name in ("manifest.json", "whisper.pt"):
+    for name in ("whisperstack.json", "whisper.pt"):
         shutil.copy(model_folder / name, folder / name)
     return folder
 
@@ -42,7 +42,7 @@ def test_changed_weights_are_refused_before_they_are_opened(copied: Path, handle
         handler.model_fn(str(copied))
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "whisper.pt"])
+@pytest.mark.parametrize("name", ["whisperstack.json", "whisper.pt"])
 def test_a_missing_file_is_named(copied: Path, handler: ModuleType, name: str) -> None:
     (copied / name).unlink()
     with pytest.raises(ModelUnavailableError, match=name):
@@ -51,15 +51,15 @@ def test_a_missing_file_is_named(copied: Path, handler: ModuleType, name: str) -
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 99}'])
 def test_a_manifest_of_something_else_is_refused(copied: Path, handler: ModuleType, text: str) -> None:
-    (copied / "manifest.json").write_text(text)
+    (copied / "whisperstack.json").write_text(text)
     with pytest.raises(ModelUnavailableError, match="manifest"):
         handler.model_fn(str(copied))
 
 
 def test_weights_without_a_digest_are_refused(copied: Path, handler: ModuleType) -> None:
-    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest = json.loads((copied / "whisperstack.json").read_text())
     del manifest["files"]["whisper.pt"]
-    (copied / "manifest.json").write_text(json.dumps(manifest))
+    (copied / "whisperstack.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelUnavailableError, match=r"no digest of 'whisper\.pt'"):
         handler.model_fn(str(copied))
 
