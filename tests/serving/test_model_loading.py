@@ -1,6 +1,8 @@
 """A model that is not the one that was built does not serve."""
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +13,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.serving.conftest import DIGEST
+from tests.serving.conftest import DIGEST, Context
 from whisper_serving.settings import Settings, SettingsError
 from whisper_serving.silence import has_sound
 from whisper_serving.weights import checked_weights, read_manifest
-from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.errors import ErrorDocument, ModelUnavailableError
 
 
 @pytest.fixture
@@ -34,34 +36,41 @@ def copied(model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     return folder
 
 
+def refusal(handler: ModuleType, folder: Path) -> str:
+    """The message that every request to this model gets, with the code and status of a model that cannot be loaded."""
+    context = Context()
+    answer = handler.transform_fn(handler.model_fn(str(folder)), b"sound", "audio/wav", "application/json", context)
+    error = ErrorDocument.from_json(answer)
+    assert error is not None
+    assert error == ModelUnavailableError(error.message).document()
+    assert context.status == (ModelUnavailableError.http_status, "Service Unavailable")
+    return error.message
+
+
 def test_changed_weights_are_refused_before_they_are_opened(copied: Path, handler: ModuleType) -> None:
     with (copied / "whisper.pt").open("r+b") as file:
         file.seek(40_000_000)
         file.write(b"changed")
-    with pytest.raises(ModelUnavailableError, match=r"'whisper\.pt' has the SHA-256 .*; the manifest says"):
-        handler.model_fn(str(copied))
+    assert re.search(r"'whisper\.pt' has the SHA-256 .*; the manifest says", refusal(handler, copied))
 
 
 @pytest.mark.parametrize("name", ["whisperstack.json", "whisper.pt"])
 def test_a_missing_file_is_named(copied: Path, handler: ModuleType, name: str) -> None:
     (copied / name).unlink()
-    with pytest.raises(ModelUnavailableError, match=name):
-        handler.model_fn(str(copied))
+    assert re.search(name, refusal(handler, copied))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 99}'])
 def test_a_manifest_of_something_else_is_refused(copied: Path, handler: ModuleType, text: str) -> None:
     (copied / "whisperstack.json").write_text(text)
-    with pytest.raises(ModelUnavailableError, match="manifest"):
-        handler.model_fn(str(copied))
+    assert re.search("manifest", refusal(handler, copied))
 
 
 def test_weights_without_a_digest_are_refused(copied: Path, handler: ModuleType) -> None:
     manifest = json.loads((copied / "whisperstack.json").read_text())
     del manifest["files"]["whisper.pt"]
     (copied / "whisperstack.json").write_text(json.dumps(manifest))
-    with pytest.raises(ModelUnavailableError, match=r"no digest of 'whisper\.pt'"):
-        handler.model_fn(str(copied))
+    assert re.search(r"no digest of 'whisper\.pt'", refusal(handler, copied))
 
 
 def test_the_checked_file_is_read_from_its_start(model_folder: Path) -> None:
@@ -77,7 +86,24 @@ def test_a_model_without_its_digest_does_not_load(
     if digest is not None:
         monkeypatch.setenv("WHISPERSTACK_MODEL_DIGEST", digest)
     with pytest.raises(SettingsError, match=f"WHISPERSTACK_MODEL_DIGEST is {digest or ''!r}; set it to"):
-        handler.model_fn(str(copied))
+        Settings.from_environment(os.environ)
+    assert "see the endpoint's log" in refusal(handler, copied)
+
+
+def test_a_gpu_instance_without_a_usable_gpu_does_not_serve(
+    model_folder: Path, handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
+    monkeypatch.setenv("WHISPERSTACK_HARDWARE", "gpu")
+    assert "WHISPERSTACK_HARDWARE is 'gpu'" in refusal(handler, model_folder)
+
+
+def test_an_archive_for_an_unknown_engine_does_not_serve(copied: Path, handler: ModuleType) -> None:
+    text = (copied / "whisperstack.json").read_text().replace('"engine": "pytorch"', '"engine": "abacus"')
+    (copied / "whisperstack.json").write_text(text)
+    assert "the engine 'abacus'" in refusal(handler, copied)
 
 
 @pytest.mark.parametrize("value", ["", "four hours", "0", "-1", "nan", "inf", "86401"])
