@@ -6,8 +6,9 @@ from typing import Final
 
 from aws_cdk.aws_logs import RetentionDays
 
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, require_range
 from infra.instances import InstanceType
+from infra.scaling import BacklogScalingSettings
 from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -27,11 +28,6 @@ class Hardware(StrEnum):
     GPU = "gpu"
 
 
-def _require_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigurationError(f"{name} is {value}; it must be {low} to {high}; change it in infra/environments.py")
-
-
 @dataclass(frozen=True)
 class AsynchronousSettings:
     """The asynchronous endpoint.
@@ -49,12 +45,13 @@ class AsynchronousSettings:
     workers: int = 1
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
     default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+    scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
 
     def __post_init__(self) -> None:
         if self.model not in WHISPER_MODELS:
             raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
-        _require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
-        _require_range("workers", self.workers, 1, MAX_WORKERS)
+        require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+        require_range("workers", self.workers, 1, MAX_WORKERS)
         if self.max_audio_seconds < 1:
             raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
         instance = InstanceType.parse(self.instance_type)
@@ -93,8 +90,8 @@ class Environment:
 
     def __post_init__(self) -> None:
         # A job may be sent again until its last attempt's request has expired, six hours after it was queued.
-        _require_range("intermediate_days", self.intermediate_days, 1, 365)
-        _require_range("access_log_days", self.access_log_days, 1, 3653)
+        require_range("intermediate_days", self.intermediate_days, 1, 365)
+        require_range("access_log_days", self.access_log_days, 1, 3653)
 
 
 _ENVIRONMENTS: Final = (
