@@ -8,6 +8,7 @@ from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError, require_range
 from infra.instances import InstanceType
+from infra.retention import RetentionSettings
 from infra.scaling import BacklogScalingSettings
 from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS
 from whisperstack_contract.options import TranscriptionOptions
@@ -76,7 +77,6 @@ class Environment:
     """account, region: None leaves the choice to the credentials at deployment.
 
     retain_data: whether buckets, key, table and topic survive the deletion of their stack.
-    intermediate_days: how long staged copies and the endpoint's raw output are kept. Results are kept until they are deleted.
     """
 
     name: str
@@ -85,13 +85,7 @@ class Environment:
     log_retention: RetentionDays
     account: str | None = None
     region: str | None = None
-    intermediate_days: int = 7
-    access_log_days: int = 90
-
-    def __post_init__(self) -> None:
-        # A job may be sent again until its last attempt's request has expired, six hours after it was queued.
-        require_range("intermediate_days", self.intermediate_days, 1, 365)
-        require_range("access_log_days", self.access_log_days, 1, 3653)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
 
 _ENVIRONMENTS: Final = (
@@ -125,7 +119,7 @@ _ENVIRONMENTS: Final = (
         name="prod",
         retain_data=True,
         log_retention=RetentionDays.ONE_YEAR,
-        access_log_days=365,
+        retention=RetentionSettings(access_log_days=365),
         asynchronous=AsynchronousSettings(
             engine="pytorch",
             model="large-v3-turbo",
