@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import aws_cdk as cdk
-from aws_cdk import Duration, Validations
+from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
 
 from infra.environments import Environment
@@ -26,8 +26,7 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         env=where,
         tags=tags,
         retain_data=environment.retain_data,
-        intermediate_for=Duration.days(environment.intermediate_days),
-        access_logs_for=Duration.days(environment.access_log_days),
+        retention=environment.retention,
     )
     AsynchronousStack(
         app,

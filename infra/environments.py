@@ -6,8 +6,10 @@ from typing import Final
 
 from aws_cdk.aws_logs import RetentionDays
 
-from infra.errors import ConfigurationError
+from infra.errors import ConfigurationError, require_range
 from infra.instances import InstanceType
+from infra.retention import RetentionSettings
+from infra.scaling import BacklogScalingSettings
 from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -27,11 +29,6 @@ class Hardware(StrEnum):
     GPU = "gpu"
 
 
-def _require_range(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise ConfigurationError(f"{name} is {value}; it must be {low} to {high}; change it in infra/environments.py")
-
-
 @dataclass(frozen=True)
 class AsynchronousSettings:
     """The asynchronous endpoint.
@@ -49,12 +46,13 @@ class AsynchronousSettings:
     workers: int = 1
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
     default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+    scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
 
     def __post_init__(self) -> None:
         if self.model not in WHISPER_MODELS:
             raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
-        _require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
-        _require_range("workers", self.workers, 1, MAX_WORKERS)
+        require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+        require_range("workers", self.workers, 1, MAX_WORKERS)
         if self.max_audio_seconds < 1:
             raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
         instance = InstanceType.parse(self.instance_type)
@@ -79,7 +77,6 @@ class Environment:
     """account, region: None leaves the choice to the credentials at deployment.
 
     retain_data: whether buckets, key, table and topic survive the deletion of their stack.
-    intermediate_days: how long staged copies and the endpoint's raw output are kept. Results are kept until they are deleted.
     """
 
     name: str
@@ -88,13 +85,7 @@ class Environment:
     log_retention: RetentionDays
     account: str | None = None
     region: str | None = None
-    intermediate_days: int = 7
-    access_log_days: int = 90
-
-    def __post_init__(self) -> None:
-        # A job may be sent again until its last attempt's request has expired, six hours after it was queued.
-        _require_range("intermediate_days", self.intermediate_days, 1, 365)
-        _require_range("access_log_days", self.access_log_days, 1, 3653)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     def serving(self, engine: str | None, model: str | None) -> "Environment":
         """The same environment with another engine or model; None keeps its own. Raises ConfigurationError."""
@@ -134,7 +125,7 @@ _ENVIRONMENTS: Final = (
         name="prod",
         retain_data=True,
         log_retention=RetentionDays.ONE_YEAR,
-        access_log_days=365,
+        retention=RetentionSettings(access_log_days=365),
         asynchronous=AsynchronousSettings(
             engine="pytorch",
             model="large-v3-turbo",

@@ -29,6 +29,8 @@ LONG_TRANSCRIPTS_PREFIX: Final = "transcripts-by-hash/"
 LONG_ERRORS_PREFIX: Final = "errors-by-hash/"
 MODELS_PREFIX: Final = "models/"
 
+RESULT_PREFIXES: Final = (TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX, ERRORS_PREFIX, LONG_ERRORS_PREFIX, VERSIONS_PREFIX)
+
 ERROR_SUFFIX: Final = "error.json"
 RAW_FILENAME: Final = "transcript.json"
 ARCHIVE_FILENAME: Final = "model.tar.gz"

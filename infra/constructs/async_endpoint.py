@@ -1,6 +1,7 @@
 """An asynchronous SageMaker endpoint: requests from S3, results to S3, notifications on two topics."""
 
 from aws_cdk import Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
@@ -78,6 +79,15 @@ class AsyncEndpoint(Construct):
     @property
     def endpoint_name(self) -> str:
         return self._endpoint.attr_endpoint_name
+
+    @property
+    def variant_name(self) -> str:
+        return _VARIANT
+
+    @property
+    def metric_dimensions(self) -> list[cloudwatch.CfnAlarm.DimensionProperty]:
+        """Of the metrics of the endpoint's queue. Those of its instances have the variant's name as well."""
+        return [cloudwatch.CfnAlarm.DimensionProperty(name="EndpointName", value=self.endpoint_name)]
 
     def grant_invoke_async(self, grantee: iam.IRole) -> None:
         arn = Stack.of(self).format_arn(service="sagemaker", resource="endpoint", resource_name=self.endpoint_name)

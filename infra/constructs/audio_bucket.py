@@ -1,12 +1,13 @@
 """Where users upload recordings, and where the copy of each version lies while its job runs."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.constructs.private_bucket import PrivateBucket
+from infra.retention import RetentionSettings
 from whisperstack_contract.keys import INCOMING_PREFIX, STAGED_PREFIX
 
 _UPLOADS_REASON = "Users name their uploads, so the function cannot know the keys below incoming/; it may only read there."
@@ -21,11 +22,13 @@ class AudioBucket(PrivateBucket):
         *,
         key: DataKey,
         access_logs: s3.IBucket,
-        staged_for: Duration,
+        retention: RetentionSettings,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, key=key, access_logs=access_logs, removal_policy=removal_policy)
-        self.expire_objects(STAGED_PREFIX, staged_for)
+        self.expire_objects(STAGED_PREFIX, retention.intermediate_for)
+        if retention.recordings_for:
+            self.expire_objects(INCOMING_PREFIX, retention.recordings_for)
         # The L2's own switch would add a custom resource with a function that may change every bucket.
         self.cfn_bucket.add_property_override("NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled", True)
 

@@ -1,5 +1,7 @@
 """The one customer-managed key for everything that users entrust to the pipeline."""
 
+from collections.abc import Mapping
+
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -52,6 +54,10 @@ class DataKey(Construct):
             _DATA_ACTIONS,
             {"ArnLike": {"aws:SourceArn": stack.format_arn(service="sns", resource="*")}},
         )
+        # Both set their account, and without these grants an alarm changes its state and nobody hears of it.
+        own_account = {"StringEquals": {"aws:SourceAccount": stack.account}}
+        self._allow("AlarmsToTopics", "cloudwatch.amazonaws.com", _DATA_ACTIONS, own_account)
+        self._allow("BudgetsToTopics", "budgets.amazonaws.com", _DATA_ACTIONS, own_account)
         self._allow(
             "FunctionLogs",
             f"logs.{stack.region}.amazonaws.com",
@@ -65,7 +71,7 @@ class DataKey(Construct):
             },
         )
 
-    def _allow(self, sid: str, service: str, actions: tuple[str, ...], conditions: dict[str, object]) -> None:
+    def _allow(self, sid: str, service: str, actions: tuple[str, ...], conditions: Mapping[str, object]) -> None:
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid=sid,

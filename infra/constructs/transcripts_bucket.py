@@ -1,12 +1,13 @@
 """Where results lie: what the endpoint wrote, and what users read."""
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.constructs.private_bucket import PrivateBucket
+from infra.retention import RetentionSettings
 from whisperstack_contract.keys import (
     ERROR_SUFFIX,
     ERRORS_PREFIX,
@@ -14,6 +15,7 @@ from whisperstack_contract.keys import (
     LONG_ERRORS_PREFIX,
     LONG_TRANSCRIPTS_PREFIX,
     RAW_PREFIX,
+    RESULT_PREFIXES,
     TRANSCRIPTS_PREFIX,
     VERSIONS_PREFIX,
 )
@@ -32,12 +34,15 @@ class TranscriptsBucket(PrivateBucket):
         *,
         key: DataKey,
         access_logs: s3.IBucket,
-        raw_for: Duration,
+        retention: RetentionSettings,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, key=key, access_logs=access_logs, removal_policy=removal_policy)
-        self.expire_objects(RAW_PREFIX, raw_for)
-        self.expire_objects(FAILURES_PREFIX, raw_for)
+        self.expire_objects(RAW_PREFIX, retention.intermediate_for)
+        self.expire_objects(FAILURES_PREFIX, retention.intermediate_for)
+        if retention.transcripts_for:
+            for prefix in RESULT_PREFIXES:
+                self.expire_objects(prefix, retention.transcripts_for)
 
     @property
     def raw_url(self) -> str:

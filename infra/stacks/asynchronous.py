@@ -8,6 +8,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.async_endpoint import AsyncEndpoint
+from infra.constructs.backlog_scaling import BacklogScaling
 from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.results import Results
@@ -56,6 +57,7 @@ class AsynchronousStack(Stack):
             inference_ami_version=image.inference_ami_version,
             key=key,
         )
+        BacklogScaling(self, "Scaling", endpoint=endpoint, settings=settings.scaling)
         Intake(
             self,
             "Intake",

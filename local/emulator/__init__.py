@@ -1,6 +1,7 @@
 """A moto server, and on moto's own extension points what moto leaves out. One module for each piece.
 
 cloudformation_types   resource types that moto's CloudFormation passes over
+operations_types       and those of them that scale and watch: targets, policies, alarms, budgets
 change_sets            outputs, exports and failures of what the CDK deploys
 bucket_properties      versioning, events and lifecycle of a bucket in a template
 functions              Lambda functions run from their deployed zip, each in a process of its own

@@ -1,89 +1,16 @@
-"""Resource types that moto's CloudFormation silently passes over, made by calling the service's own API.
-
-moto finds types through `CloudFormationModel.__subclasses__()`. So a direct subclass for each type is all it takes.
-"""
+"""Resource types that moto's CloudFormation silently passes over: policies and subscriptions; operations_types has the rest."""
 
 import json
-from abc import abstractmethod
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from moto.core.common_models import CloudFormationModel
 
+from local.emulator.api_resource import ApiResource
+from local.emulator.operations_types import OPERATIONS_TYPES
 from local.emulator.surroundings import Surroundings
 
 
-class _ApiResource:
-    """Mixin of the types below. A type says how to put and how to remove one resource."""
-
-    surroundings: ClassVar[Surroundings]
-    cfn_type: ClassVar[str]
-
-    def __init__(self, physical_resource_id: str) -> None:
-        self._physical_resource_id = physical_resource_id
-
-    @classmethod
-    @abstractmethod
-    def put(cls, properties: dict[str, Any]) -> str:
-        """Create or update; returns the physical id."""
-
-    @classmethod
-    @abstractmethod
-    def remove(cls, physical_id: str, properties: dict[str, Any]) -> None:
-        """Undo `put`."""
-
-    @property
-    def physical_resource_id(self) -> str:
-        return self._physical_resource_id
-
-    @staticmethod
-    def cloudformation_name_type() -> str:
-        return ""
-
-    @classmethod
-    def cloudformation_type(cls) -> str:
-        return cls.cfn_type
-
-    @classmethod
-    def has_cfn_attr(cls, attr: str) -> bool:
-        return attr == "Arn"
-
-    def get_cfn_attribute(self, _attribute_name: str) -> str:
-        return self._physical_resource_id
-
-    @classmethod
-    def create_from_cloudformation_json(
-        cls,
-        resource_name: str,  # noqa: ARG003  # moto's signature, here and below
-        cloudformation_json: Any,
-        account_id: str,  # noqa: ARG003
-        region_name: str,  # noqa: ARG003
-        **kwargs: Any,  # noqa: ARG003
-    ) -> Any:
-        return cls(cls.put(cloudformation_json["Properties"]))
-
-    @classmethod
-    def update_from_cloudformation_json(
-        cls,
-        original_resource: Any,  # noqa: ARG003
-        new_resource_name: str,  # noqa: ARG003
-        cloudformation_json: Any,
-        account_id: str,  # noqa: ARG003
-        region_name: str,  # noqa: ARG003
-    ) -> Any:
-        return cls(cls.put(cloudformation_json["Properties"]))
-
-    @classmethod
-    def delete_from_cloudformation_json(
-        cls,
-        resource_name: str,
-        cloudformation_json: Any,
-        account_id: str,  # noqa: ARG003
-        region_name: str,  # noqa: ARG003
-    ) -> None:
-        cls.remove(resource_name, cloudformation_json["Properties"])
-
-
-class _BucketPolicy(_ApiResource, CloudFormationModel):
+class _BucketPolicy(ApiResource, CloudFormationModel):
     cfn_type = "AWS::S3::BucketPolicy"
 
     @classmethod
@@ -97,7 +24,7 @@ class _BucketPolicy(_ApiResource, CloudFormationModel):
         cls.surroundings.client("s3").delete_bucket_policy(Bucket=physical_id)
 
 
-class _TopicPolicy(_ApiResource, CloudFormationModel):
+class _TopicPolicy(ApiResource, CloudFormationModel):
     cfn_type = "AWS::SNS::TopicPolicy"
 
     @classmethod
@@ -113,7 +40,7 @@ class _TopicPolicy(_ApiResource, CloudFormationModel):
         """Nothing to undo: a topic's policy goes with its topic, which the same stack holds."""
 
 
-class _QueuePolicy(_ApiResource, CloudFormationModel):
+class _QueuePolicy(ApiResource, CloudFormationModel):
     cfn_type = "AWS::SQS::QueuePolicy"
 
     @classmethod
@@ -129,7 +56,7 @@ class _QueuePolicy(_ApiResource, CloudFormationModel):
         """Nothing to undo: a queue's policy goes with its queue, which the same stack holds."""
 
 
-class _Subscription(_ApiResource, CloudFormationModel):
+class _Subscription(ApiResource, CloudFormationModel):
     cfn_type = "AWS::SNS::Subscription"
 
     @classmethod
@@ -153,8 +80,8 @@ class _Subscription(_ApiResource, CloudFormationModel):
         cls.surroundings.client("sns").unsubscribe(SubscriptionArn=physical_id)
 
 
-ADDED_TYPES: Final = (_BucketPolicy, _TopicPolicy, _QueuePolicy, _Subscription)
+ADDED_TYPES: Final = (_BucketPolicy, _TopicPolicy, _QueuePolicy, _Subscription, *OPERATIONS_TYPES)
 
 
 def install(surroundings: Surroundings) -> None:
-    _ApiResource.surroundings = surroundings
+    ApiResource.surroundings = surroundings

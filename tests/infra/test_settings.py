@@ -13,6 +13,7 @@ from infra.errors import ConfigurationError
 from infra.images import find_image, serving_variables
 from infra.instances import InstanceType
 from infra.release import EXAMPLE_MANIFEST, find_release
+from infra.retention import RetentionSettings
 from tests.infra.synthesized import ROOT
 
 GPU = AsynchronousSettings(
@@ -44,10 +45,19 @@ def test_more_workers_than_processors_are_refused():
         dataclasses.replace(CPU, workers=9)
 
 
-@pytest.mark.parametrize("days", [0, 366])
-def test_intermediate_objects_must_outlive_a_job_and_not_stay_for_ever(days):
-    with pytest.raises(ConfigurationError, match=rf"intermediate_days is {days}; it must be 1 to 365"):
-        dataclasses.replace(find_environment("dev"), intermediate_days=days)
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"intermediate_days": 14}, r"intermediate_days is 14; it must be 15 to 365"),
+        ({"intermediate_days": 366}, r"intermediate_days is 366"),
+        ({"recordings_days": 0}, r"recordings_days is 0; it must be 1 to 3653"),
+        ({"transcripts_days": 3654}, r"transcripts_days is 3654"),
+        ({"access_log_days": 0}, r"access_log_days is 0"),
+    ],
+)
+def test_retention_that_cannot_work_is_refused(change, told):
+    with pytest.raises(ConfigurationError, match=told):
+        RetentionSettings(**change)
 
 
 @pytest.mark.parametrize(

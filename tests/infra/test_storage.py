@@ -1,8 +1,13 @@
 """What must survive is private, encrypted, versioned and logged, and intermediate objects go away."""
 
+import dataclasses
 import json
 
 import pytest
+
+from infra.environments import find_environment
+from infra.retention import RetentionSettings
+from tests.infra.synthesized import synthesize
 
 BUCKETS = ["Audio", "Transcripts", "Models", "AccessLogs"]
 ENTRUSTED = ["Audio", "Transcripts", "Models"]
@@ -57,7 +62,7 @@ def test_access_logs_are_encrypted_with_a_key_that_log_delivery_can_use(storage)
 @pytest.mark.parametrize(("name", "prefix"), [("Audio", "staged/"), ("Transcripts", "raw/"), ("Transcripts", "failures/")])
 def test_intermediate_objects_expire_with_their_versions(storage, name, prefix):
     rule = rules(storage, name)[prefix]
-    assert rule["ExpirationInDays"] == 7
+    assert rule["ExpirationInDays"] == 15
     assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
@@ -77,12 +82,15 @@ def test_the_key_rotates(storage):
     assert storage.resource("AWS::KMS::Key")["EnableKeyRotation"] is True
 
 
-def test_the_key_serves_the_account_and_three_services_the_latter_by_condition_where_they_set_one(storage):
+def test_the_key_serves_the_account_and_five_services_the_latter_by_condition_where_they_set_one(storage):
     statements = storage.resource("AWS::KMS::Key")["KeyPolicy"]["Statement"]
     conditions = {statement.get("Sid", "account"): statement.get("Condition") for statement in statements}
-    assert set(conditions) == {"account", "EventsToQueues", "TopicsToQueues", "FunctionLogs"}
+    services = {"EventsToQueues", "TopicsToQueues", "AlarmsToTopics", "BudgetsToTopics", "FunctionLogs"}
+    assert set(conditions) == {"account", *services}
     assert conditions["EventsToQueues"] is None, "EventBridge sets no source for KMS; a condition would drop every event"
     assert list(conditions["TopicsToQueues"]["ArnLike"]) == ["aws:SourceArn"]
+    for name in ("AlarmsToTopics", "BudgetsToTopics"):
+        assert conditions[name] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert list(conditions["FunctionLogs"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
 
 
@@ -139,4 +147,48 @@ def test_stacks_carry_the_tags_that_cloudformation_passes_on(syntheses, environm
 
 def test_names_that_users_need_are_outputs(storage):
     names = {name for name in storage.body["Outputs"] if not name.startswith("Exports")}
-    assert names == {"AudioBucketName", "TranscriptsBucketName", "ModelBucketName", "JobTableName", "AnnouncementsTopicArn"}
+    named = {"AudioBucketName", "TranscriptsBucketName", "ModelBucketName", "JobTableName", "AnnouncementsTopicArn"}
+    assert names == {*named, "UploaderPolicyArn", "ReaderPolicyArn"}
+
+
+def expiring(storage, name):
+    return {prefix: rule["ExpirationInDays"] for prefix, rule in rules(storage, name).items() if "ExpirationInDays" in rule}
+
+
+def test_recordings_and_results_expire_where_the_environment_says_so(tmp_path):
+    retention = RetentionSettings(recordings_days=30, transcripts_days=400, intermediate_days=20)
+    storage = synthesize(dataclasses.replace(find_environment("dev"), retention=retention), tmp_path).storage
+    assert expiring(storage, "Audio") == {"staged/": 20, "incoming/": 30}
+    results = dict.fromkeys(("transcripts/", "transcripts-by-hash/", "errors/", "errors-by-hash/", "versions/"), 400)
+    assert expiring(storage, "Transcripts") == {"raw/": 20, "failures/": 20, **results}
+
+
+def test_intermediate_objects_outlive_the_last_day_of_a_dead_letter(storage, asynchronous):
+    kept = max(queue.get("MessageRetentionPeriod", 0) for queue in asynchronous.resources("AWS::SQS::Queue"))
+    assert expiring(storage, "Audio")["staged/"] * 24 * 3600 > kept
+
+
+def user_statements(storage, name):
+    policy = storage.resource("AWS::IAM::ManagedPolicy", f"Users{name}")
+    assert not {"Users", "Groups", "Roles", "ManagedPolicyName"} & set(policy)
+    return {
+        action: statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+
+
+def test_the_uploaders_policy_uploads_below_incoming_and_reads_nothing(storage):
+    statements = user_statements(storage, "Uploader")
+    multipart = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
+    assert set(statements) == {"s3:PutObject", *multipart, "kms:GenerateDataKey", "kms:Decrypt"}
+    assert statements["s3:PutObject"]["Resource"]["Fn::Join"][1][1] == "/incoming/*"
+    assert "kms:ViaService" in statements["kms:GenerateDataKey"]["Condition"]["StringEquals"]
+
+
+def test_the_readers_policy_reads_results_and_not_recordings_or_raw_output(storage):
+    statements = user_statements(storage, "Reader")
+    assert set(statements) == {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}
+    read = {resource["Fn::Join"][1][1] for resource in statements["s3:GetObject"]["Resource"]}
+    assert read == {"/transcripts/*", "/transcripts-by-hash/*", "/errors/*", "/errors-by-hash/*", "/versions/*"}
+    assert {f"/{prefix}" for prefix in statements["s3:ListBucket"]["Condition"]["StringLike"]["s3:prefix"]} == read

@@ -1,0 +1,52 @@
+"""How long objects are kept."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+
+from infra.constructs.work_queue import DEAD_LETTERS_FOR
+from infra.errors import require_range
+
+# What a message in a dead-letter queue speaks of must still be there when someone sends it again on its last day.
+_LEAST_INTERMEDIATE_DAYS = int(DEAD_LETTERS_FOR.to_days()) + 1
+_MOST_DAYS = 3653
+
+
+@dataclass(frozen=True)
+class RetentionSettings:
+    """Days. recordings, transcripts: what users uploaded and what they read; None keeps them until they are deleted.
+
+    intermediate_days: staged copies and the endpoint's raw output.
+    """
+
+    recordings_days: int | None = None
+    transcripts_days: int | None = None
+    intermediate_days: int = _LEAST_INTERMEDIATE_DAYS
+    access_log_days: int = 90
+
+    def __post_init__(self) -> None:
+        for name in ("recordings_days", "transcripts_days"):
+            if (days := getattr(self, name)) is not None:
+                require_range(name, days, 1, _MOST_DAYS)
+        require_range("intermediate_days", self.intermediate_days, _LEAST_INTERMEDIATE_DAYS, 365)
+        require_range("access_log_days", self.access_log_days, 1, _MOST_DAYS)
+
+    @property
+    def recordings_for(self) -> Duration | None:
+        return _duration(self.recordings_days)
+
+    @property
+    def transcripts_for(self) -> Duration | None:
+        return _duration(self.transcripts_days)
+
+    @property
+    def intermediate_for(self) -> Duration:
+        return Duration.days(self.intermediate_days)
+
+    @property
+    def access_logs_for(self) -> Duration:
+        return Duration.days(self.access_log_days)
+
+
+def _duration(days: int | None) -> Duration | None:
+    return None if days is None else Duration.days(days)
