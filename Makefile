@@ -151,7 +151,7 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	printf 'torch ; python_version < "3"\ntriton ; python_version < "3"\n' > build/lock-overrides.txt
 	$(LOCK) requirements.in -o requirements.txt
 	$(LOCK) requirements-model.in -c requirements.txt --override build/lock-overrides.txt -o requirements-model.txt
-	$(PY) -c 'import json; print("numpy==" + json.load(open("infra/images.json"))["contents"]["numpy"])' > build/image-numpy.txt
+	$(PY) -c 'import json; print("numpy==" + json.load(open("infra/images.json"))["images"]["huggingface"]["contents"]["numpy"])' > build/image-numpy.txt
 	printf 'requests ; python_version < "3"\n' | cat build/lock-overrides.txt - > build/container-overrides.txt
 	$(CONTAINER_LOCK) build/image-numpy.txt --no-annotate -o build/locked.txt
 	{ echo '# The numpy of the serving image, for the test that imports the carried packages beside it. Source: infra/images.json.'; \

@@ -1,7 +1,7 @@
 """The two functions that the serving stacks call. Both accept and ignore what only one of the stacks passes.
 
-Whatever keeps the model from loading, this module can be imported and answers. Where `model_fn` raises, Multi Model Server sends
-its own text with status 400, which blames the client, and TorchServe starts the worker again for ever.
+Whatever keeps the model from loading, this module can be imported and answers. Where `model_fn` raises, Multi Model Server
+sends its own text with status 400, which blames the client, and TorchServe starts the worker again for ever.
 """
 
 import json

@@ -1,16 +1,18 @@
 """One value object for each environment. Constructs get the values and never learn the environment's name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Final
 
 from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError, require_range
-from infra.instances import InstanceType
+from infra.images import DEFAULT_IMAGE
+from infra.instances import Hardware, InstanceType
 from infra.retention import RetentionSettings
 from infra.scaling import BacklogScalingSettings
-from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS
+from infra.serving_variables import ServingLimits
+from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS, ASYNC_PAYLOAD_BYTES
 from whisperstack_contract.options import TranscriptionOptions
 
 # Source: openai-whisper 20250625, whisper.available_models(). 'large' and 'turbo' are left out: what they mean moves with the
@@ -24,11 +26,6 @@ WHISPER_MODELS: Final = (
 MAX_WORKERS: Final = 1000
 
 
-class Hardware(StrEnum):
-    CPU = "cpu"
-    GPU = "gpu"
-
-
 @dataclass(frozen=True)
 class AsynchronousSettings:
     """The asynchronous endpoint.
@@ -36,6 +33,7 @@ class AsynchronousSettings:
     workers: copies of the model in one instance, and so the invocations that it takes at a time.
     invocation_timeout_seconds: how long one recording may take before the serving stack gives it up.
     max_audio_seconds: the longest recording that can be transcribed within that time on this instance.
+    image: a name in infra/images.json. container_variables: of the container, over what the serving stack is told otherwise.
     """
 
     engine: str
@@ -46,6 +44,8 @@ class AsynchronousSettings:
     workers: int = 1
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
     default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+    image: str = DEFAULT_IMAGE
+    container_variables: Mapping[str, str] = field(default_factory=dict)
     scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
 
     def __post_init__(self) -> None:
@@ -70,6 +70,10 @@ class AsynchronousSettings:
     @property
     def instance(self) -> InstanceType:
         return InstanceType.parse(self.instance_type)
+
+    @property
+    def serving_limits(self) -> ServingLimits:
+        return ServingLimits(self.invocation_timeout_seconds, ASYNC_PAYLOAD_BYTES, self.workers)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The serving image of an engine: where each region keeps it, and the variables that its serving stack needs.
+"""The serving images: where each region keeps them, which engines they run, and what their hosts need.
 
 The table is images.json. It is data, so that a newer tag is a change of one line and a diff that a person can read.
 """
@@ -6,28 +6,38 @@ The table is images.json. It is data, so that a newer tag is a change of one lin
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
-from infra.environments import AsynchronousSettings, Hardware
 from infra.errors import ConfigurationError
-from whisperstack_contract.limits import ASYNC_PAYLOAD_BYTES
+from infra.instances import Hardware
 
-_TABLE: Final = Path(__file__).with_name("images.json")
+TABLE: Final = Path(__file__).with_name("images.json")
 
-# The serving stack must outlast the invocation: when it gives up first, it kills the worker and with it the next requests.
-_TIMEOUT_MARGIN_SECONDS: Final = 60
+# Runs both engines, has ffmpeg, and is still patched.
+DEFAULT_IMAGE: Final = "huggingface"
 
 
 @dataclass(frozen=True)
 class ServingImage:
-    """accounts: region → account of the registry there. inference_ami_version: of the host, or None for its default."""
+    """One image for one kind of hardware. name: in the table. accounts: region → account of the registry there.
 
+    serving_stack: 'mms' (Multi Model Server), 'torchserve', or 'whisperx' for the server of AWS's own WhisperX image.
+    inference_ami_version, transform_ami_version: of the host of endpoints and of batch jobs, or None for SageMaker's default.
+    patched_until: the last day of security patches, or None where no end is announced.
+    """
+
+    name: str
     repository: str
     tag: str
+    serving_stack: str
     accounts: Mapping[str, str]
+    has_ffmpeg: bool
+    patched_until: date | None
     inference_ami_version: str | None
+    transform_ami_version: str | None
 
     def require_region(self, region: str) -> None:
         """Raises ConfigurationError where `region` does not have this image."""
@@ -36,40 +46,43 @@ class ServingImage:
                 f"region {region!r} has no image {self.repository}; choose one of: {', '.join(sorted(self.accounts))}"
             )
 
+    def uri(self, region: str, url_suffix: str = "amazonaws.com") -> str:
+        """The full address in `region`. Raises ConfigurationError where that has none."""
+        self.require_region(region)
+        return f"{self.accounts[region]}.dkr.ecr.{region}.{url_suffix}/{self.repository}:{self.tag}"
 
-def find_image(engine: str, hardware: Hardware) -> ServingImage:
-    """Raises ConfigurationError for an engine that no image serves."""
-    table = json.loads(_TABLE.read_text())
-    if engine not in table["engines"]:
-        raise ConfigurationError(f"engine {engine!r} has no serving image; choose one of: {', '.join(table['engines'])}")
+
+def find_image(name: str, engine: str, hardware: Hardware) -> ServingImage:
+    """Raises ConfigurationError for an image that is not in the table, or that does not run this engine on this hardware."""
+    table = json.loads(TABLE.read_text())
+    images: dict[str, Any] = table["images"]
+    if name not in images:
+        raise ConfigurationError(f"there is no image {name!r}; choose one of: {', '.join(images)}")
+    image = images[name]
+    if engine not in image["engines"]:
+        able = [other for other, values in images.items() if engine in values["engines"]]
+        remedy = f"choose one of: {', '.join(able)}" if able else f"the engines are: {', '.join(_engines(images))}"
+        raise ConfigurationError(f"the image {name!r} does not run the engine {engine!r}; {remedy}")
+    if hardware not in image["tags"]:
+        raise ConfigurationError(
+            f"the image {name!r} is there for {', '.join(image['tags'])} only; choose such an instance type"
+        )
+    accounts = {region: account for region, account in table["accounts"].items() if region not in image["without_regions"]}
+    gpu = hardware is Hardware.GPU
     return ServingImage(
-        repository=table["repository"],
-        tag=table["tags"][hardware],
-        accounts=MappingProxyType(table["accounts"]),
-        # The default host driver is too old for the image's CUDA 12.4. Source: SageMaker API, ProductionVariant.
-        inference_ami_version=table["gpu_inference_ami_version"] if hardware is Hardware.GPU else None,
+        name=name,
+        repository=image["repository"],
+        tag=image["tags"][hardware],
+        serving_stack=image["serving_stack"],
+        accounts=MappingProxyType(accounts),
+        has_ffmpeg=image["has_ffmpeg"],
+        patched_until=image["patched_until"] and date.fromisoformat(image["patched_until"]),
+        # SageMaker's default host drivers are too old for the images' CUDA. Source: SageMaker API, ProductionVariant and
+        # TransformResources.
+        inference_ami_version=table["gpu_inference_ami_version"] if gpu else None,
+        transform_ami_version=table["gpu_transform_ami_version"] if gpu else None,
     )
 
 
-def serving_variables(settings: AsynchronousSettings) -> dict[str, str]:
-    """Environment variables of Multi Model Server and its SageMaker toolkits for an asynchronous endpoint.
-
-    Its own defaults would refuse a body over 6.5 MB and kill an invocation after 60 s.
-    Source: multi-model-server 1.1.11 and sagemaker-huggingface-inference-toolkit 2.6.0, each variable tried in turn.
-    """
-    timeout_seconds = str(settings.invocation_timeout_seconds + _TIMEOUT_MARGIN_SECONDS)
-    variables = {
-        "SAGEMAKER_PROGRAM": "inference.py",
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT": timeout_seconds,
-        "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": timeout_seconds,
-        "MMS_DEFAULT_RESPONSE_TIMEOUT": timeout_seconds,
-        "MMS_MAX_REQUEST_SIZE": str(ASYNC_PAYLOAD_BYTES),
-        "MMS_MAX_RESPONSE_SIZE": str(ASYNC_PAYLOAD_BYTES),
-        "MMS_DEFAULT_WORKERS_PER_MODEL": str(settings.workers),
-    }
-    if settings.hardware is Hardware.CPU:
-        # Unset, the image runs torch on one thread.
-        variables["OMP_NUM_THREADS"] = str(settings.instance.vcpus // settings.workers)
-    return variables
+def _engines(images: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(engine for image in images.values() for engine in image["engines"]))

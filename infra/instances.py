@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from infra.errors import ConfigurationError
@@ -13,6 +14,11 @@ _NAME: Final = re.compile(r"ml\.(?P<family>[a-z]\w*)\.(?P<size>large|(?P<multipl
 _GPU_FAMILIES: Final = frozenset({"g4dn", "g5", "g6", "g6e", "p3", "p4d", "p4de", "p5", "p5e", "p5en"})
 _NVME_FAMILIES: Final = _GPU_FAMILIES - {"p3"}
 _NVME_CPU_FAMILY: Final = re.compile(r"[cmr]\d[a-z]*d[a-z]*")
+
+
+class Hardware(StrEnum):
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 @dataclass(frozen=True)

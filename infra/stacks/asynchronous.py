@@ -14,7 +14,8 @@ from infra.constructs.job_storage import JobStorage
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
 from infra.environments import AsynchronousSettings
-from infra.images import find_image, serving_variables
+from infra.images import find_image
+from infra.serving_variables import require_floors, serving_variables
 from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
 
@@ -34,7 +35,14 @@ class AsynchronousStack(Stack):
         super().__init__(scope, construct_id, **stack_settings)
         # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
         key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
-        image = find_image(settings.engine, settings.hardware)
+        image = find_image(settings.image, settings.engine, settings.hardware)
+        container_variables = {
+            **serving_variables(image.serving_stack, settings.serving_limits, settings.instance),
+            variables.MAX_AUDIO_SECONDS: str(settings.max_audio_seconds),
+            variables.HARDWARE: str(settings.hardware),
+            **settings.container_variables,
+        }
+        require_floors(container_variables, settings.serving_limits)
         model = WhisperModel(
             self,
             "Model",
@@ -42,10 +50,7 @@ class AsynchronousStack(Stack):
             release=release,
             bucket=storage.models,
             key=storage.key,
-            environment={
-                **serving_variables(settings),
-                variables.MAX_AUDIO_SECONDS: str(settings.max_audio_seconds),
-            },
+            environment=container_variables,
         )
         endpoint = AsyncEndpoint(
             self,

@@ -19,7 +19,7 @@ from model_build.lock import read_lock
 from model_build.packages import ContainerPackages
 from tests.artefacts.conftest import LOCK, PROJECT, NoProgress
 
-IMAGE = json.loads((PROJECT / "infra" / "images.json").read_text())["contents"]
+IMAGE = json.loads((PROJECT / "infra" / "images.json").read_text())["images"]["huggingface"]["contents"]
 TAG = "cp312-manylinux_x86_64"
 ELF_X86_64 = 62  # Source: elf.h, EM_X86_64
 

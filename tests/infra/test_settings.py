@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 
 import pytest
 
-from infra.environments import AsynchronousSettings, Hardware, environment_names, find_environment
+from infra.environments import AsynchronousSettings, environment_names, find_environment
 from infra.errors import ConfigurationError
-from infra.images import find_image, serving_variables
-from infra.instances import InstanceType
+from infra.images import find_image
+from infra.instances import Hardware, InstanceType
 from infra.release import EXAMPLE_MANIFEST, find_release
 from infra.retention import RetentionSettings
 from tests.infra.synthesized import ROOT
@@ -104,48 +105,57 @@ def test_no_environment_is_told_its_account_unless_it_is_the_embedded_one(name):
 @pytest.mark.parametrize("engine", ["pytorch", "huggingface"])
 @pytest.mark.parametrize(("hardware", "kind"), [(Hardware.CPU, "-cpu-"), (Hardware.GPU, "-gpu-")])
 def test_every_engine_has_an_image_for_the_hardware(engine, hardware, kind):
-    image = find_image(engine, hardware)
+    image = find_image("huggingface", engine, hardware)
     assert kind in image.tag
     assert (image.inference_ami_version is not None) == (hardware is Hardware.GPU)
 
 
-def test_an_engine_without_an_image_is_refused():
-    with pytest.raises(ConfigurationError, match=r"'whisperx' has no serving image; choose one of: pytorch, huggingface"):
-        find_image("whisperx", Hardware.GPU)
+@pytest.mark.parametrize(
+    ("image", "engine", "hardware", "told"),
+    [
+        ("tensorflow", "pytorch", Hardware.GPU, "no image 'tensorflow'; choose one of: huggingface, pytorch, whisperx"),
+        ("huggingface", "whisperx", Hardware.GPU, "'huggingface' does not run the engine 'whisperx'; choose one of: whisperx"),
+        ("pytorch", "huggingface", Hardware.GPU, "'pytorch' does not run the engine 'huggingface'; choose one of: huggingface"),
+        ("pytorch", "kaldi", Hardware.GPU, "the engines are: pytorch, huggingface, whisperx"),
+        ("whisperx", "whisperx", Hardware.CPU, "'whisperx' is there for gpu only"),
+    ],
+)
+def test_an_image_that_cannot_run_the_engine_is_refused(image, engine, hardware, told):
+    with pytest.raises(ConfigurationError, match=told):
+        find_image(image, engine, hardware)
+
+
+def test_an_image_that_is_patched_no_more_says_since_when():
+    assert find_image("pytorch", "pytorch", Hardware.GPU).patched_until == date(2026, 6, 30)
+    assert find_image("huggingface", "pytorch", Hardware.GPU).patched_until is None
+
+
+@pytest.mark.parametrize("image", ["huggingface", "pytorch", "whisperx"])
+def test_hosts_of_gpu_images_have_drivers_for_endpoints_and_for_batch_jobs(image):
+    engine = "whisperx" if image == "whisperx" else "pytorch"
+    found = find_image(image, engine, Hardware.GPU)
+    assert found.inference_ami_version == "al2-ami-sagemaker-inference-gpu-3-1"
+    assert found.transform_ami_version == "al2-ami-sagemaker-batch-gpu-535"
+
+
+def test_an_image_has_one_address_in_each_region():
+    uri = find_image("huggingface", "pytorch", Hardware.CPU).uri("eu-south-1")
+    assert uri == (
+        "692866216735.dkr.ecr.eu-south-1.amazonaws.com/huggingface-pytorch-inference:"
+        "2.6.0-transformers5.5.3-cpu-py312-ubuntu22.04"
+    )
 
 
 def test_a_region_without_the_image_is_refused_with_those_that_have_it():
     with pytest.raises(ConfigurationError, match=r"'ap-southeast-7' has no image.*eu-central-1"):
-        find_image("pytorch", Hardware.GPU).require_region("ap-southeast-7")
+        find_image("huggingface", "pytorch", Hardware.GPU).require_region("ap-southeast-7")
 
 
 def test_regions_keep_the_image_in_their_own_account():
-    accounts = find_image("pytorch", Hardware.CPU).accounts
+    accounts = find_image("huggingface", "pytorch", Hardware.CPU).accounts
     assert accounts["us-east-1"] == "763104351884"
     assert accounts["eu-south-1"] == "692866216735"
     assert all(len(account) == 12 and account.isdigit() for account in accounts.values())
-
-
-@pytest.mark.parametrize("seconds", [1, 900, 3600])
-def test_the_serving_stack_outlasts_the_invocation_in_each_of_its_timeouts(seconds):
-    variables = serving_variables(dataclasses.replace(GPU, invocation_timeout_seconds=seconds))
-    timeouts = ["MMS_DEFAULT_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"]
-    assert all(int(variables[name]) > seconds for name in timeouts)
-
-
-def test_the_serving_stack_takes_the_largest_recording_that_the_service_takes():
-    variables = serving_variables(GPU)
-    assert int(variables["MMS_MAX_REQUEST_SIZE"]) >= 1024**3
-    assert int(variables["MMS_MAX_RESPONSE_SIZE"]) >= 1024**3
-
-
-@pytest.mark.parametrize(("workers", "threads"), [(1, "8"), (2, "4"), (8, "1")])
-def test_workers_share_the_processors_of_a_cpu_instance(workers, threads):
-    assert serving_variables(dataclasses.replace(CPU, workers=workers))["OMP_NUM_THREADS"] == threads
-
-
-def test_threads_are_left_to_the_gpu_image():
-    assert "OMP_NUM_THREADS" not in serving_variables(GPU)
 
 
 def write_manifest(path, **changes):

@@ -1,0 +1,78 @@
+"""The environment variables of the serving stacks: what they must be told so that they serve recordings.
+
+Their own defaults would refuse a body over 6.5 MB and kill an invocation after a minute or two. Source of the names: the code
+of multi-model-server 1.1.11 with sagemaker-huggingface-inference-toolkit 2.6.0, and of torchserve 0.12.0 with
+sagemaker-pytorch-inference 2.0.25. `make serving-test` runs both with what the templates hold.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from infra.errors import ConfigurationError
+from infra.instances import InstanceType
+
+# The serving stack must outlast the invocation: when it gives up first, it kills the worker and with it the next requests.
+_TIMEOUT_MARGIN_SECONDS: Final = 60
+
+
+@dataclass(frozen=True)
+class ServingLimits:
+    """What an inference option asks of the container. payload_bytes: the largest request, and the largest answer."""
+
+    invocation_timeout_seconds: int
+    payload_bytes: int
+    workers: int
+
+
+# What a longer timeout or a larger body is called, in each stack.
+_TIMEOUTS: Final = ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
+                    "MMS_DEFAULT_RESPONSE_TIMEOUT", "TS_DEFAULT_RESPONSE_TIMEOUT")  # fmt: skip
+_SIZES: Final = ("MMS_MAX_REQUEST_SIZE", "MMS_MAX_RESPONSE_SIZE", "TS_MAX_REQUEST_SIZE", "TS_MAX_RESPONSE_SIZE")
+
+
+def require_floors(variables: Mapping[str, str], limits: ServingLimits) -> None:
+    """Raises ConfigurationError for a variable that would make the stack give up before SageMaker does, or refuse a body."""
+    floors = dict.fromkeys(_TIMEOUTS, limits.invocation_timeout_seconds) | dict.fromkeys(_SIZES, limits.payload_bytes)
+    for name, floor in floors.items():
+        value = variables.get(name)
+        if value is not None and not (value.isdecimal() and int(value) >= floor):
+            raise ConfigurationError(f"{name} is {value!r}; it must be at least {floor}; raise it, or leave it to the default")
+
+
+def serving_variables(stack: str, limits: ServingLimits, instance: InstanceType) -> dict[str, str]:
+    """stack: as in images.json. Raises ConfigurationError for one that takes none of these limits."""
+    timeout_seconds = str(limits.invocation_timeout_seconds + _TIMEOUT_MARGIN_SECONDS)
+    size_bytes, workers = str(limits.payload_bytes), str(limits.workers)
+    match stack:
+        case "mms":
+            variables = {
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT": timeout_seconds,
+                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": timeout_seconds,
+                "MMS_DEFAULT_RESPONSE_TIMEOUT": timeout_seconds,
+                "MMS_MAX_REQUEST_SIZE": size_bytes,
+                "MMS_MAX_RESPONSE_SIZE": size_bytes,
+                "MMS_DEFAULT_WORKERS_PER_MODEL": workers,
+            }
+        case "torchserve":
+            # SAGEMAKER_MODEL_SERVER_TIMEOUT is ignored here.
+            variables = {
+                "TS_DEFAULT_RESPONSE_TIMEOUT": timeout_seconds,
+                "TS_MAX_REQUEST_SIZE": size_bytes,
+                "TS_MAX_RESPONSE_SIZE": size_bytes,
+                "TS_DEFAULT_WORKERS_PER_MODEL": workers,
+            }
+        case _:
+            raise ConfigurationError(
+                f"the serving stack {stack!r} takes no request as raw audio, which asynchronous and batch inference send; "
+                "use it for real-time only"
+            )
+    if not instance.has_gpu:
+        # Unset, the image runs torch on one thread.
+        variables["OMP_NUM_THREADS"] = str(max(1, instance.vcpus // limits.workers))
+    return {
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+        **variables,
+    }

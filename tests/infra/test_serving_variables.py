@@ -1,0 +1,81 @@
+"""What the containers of the templates are told: enough time, large enough bodies, on either serving stack."""
+
+import dataclasses
+
+import pytest
+
+from infra.environments import find_environment
+from infra.errors import ConfigurationError
+from infra.instances import InstanceType
+from infra.serving_variables import ServingLimits, require_floors, serving_variables
+from tests.infra.synthesized import synthesize
+
+GPU = InstanceType.parse("ml.g5.xlarge")
+CPU = InstanceType.parse("ml.m5.2xlarge")
+LIMITS = ServingLimits(invocation_timeout_seconds=3600, payload_bytes=1024**3, workers=1)
+TIMEOUTS = {
+    "mms": ["MMS_DEFAULT_RESPONSE_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS"],
+    "torchserve": ["TS_DEFAULT_RESPONSE_TIMEOUT"],
+}
+SIZES = {
+    "mms": ["MMS_MAX_REQUEST_SIZE", "MMS_MAX_RESPONSE_SIZE"],
+    "torchserve": ["TS_MAX_REQUEST_SIZE", "TS_MAX_RESPONSE_SIZE"],
+}
+
+
+@pytest.mark.parametrize("stack", ["mms", "torchserve"])
+@pytest.mark.parametrize("seconds", [1, 900, 3600])
+def test_the_serving_stack_outlasts_the_invocation_in_each_of_its_timeouts(stack, seconds):
+    variables = serving_variables(stack, dataclasses.replace(LIMITS, invocation_timeout_seconds=seconds), GPU)
+    assert all(int(variables[name]) > seconds for name in TIMEOUTS[stack])
+
+
+@pytest.mark.parametrize("stack", ["mms", "torchserve"])
+def test_the_serving_stack_takes_the_largest_recording_that_the_service_takes(stack):
+    variables = serving_variables(stack, LIMITS, GPU)
+    assert all(int(variables[name]) >= 1024**3 for name in SIZES[stack])
+
+
+@pytest.mark.parametrize("stack", ["mms", "torchserve"])
+@pytest.mark.parametrize(("workers", "threads"), [(1, "8"), (2, "4"), (8, "1")])
+def test_workers_share_the_processors_of_a_cpu_instance(stack, workers, threads):
+    assert serving_variables(stack, dataclasses.replace(LIMITS, workers=workers), CPU)["OMP_NUM_THREADS"] == threads
+
+
+def test_threads_are_left_to_the_gpu_image():
+    assert "OMP_NUM_THREADS" not in serving_variables("mms", LIMITS, GPU)
+
+
+def test_a_stack_that_takes_no_raw_audio_is_refused():
+    with pytest.raises(ConfigurationError, match=r"'whisperx' takes no request as raw audio.*use it for real-time only"):
+        serving_variables("whisperx", LIMITS, GPU)
+
+
+@pytest.mark.parametrize("name", [name for names in (*TIMEOUTS.values(), *SIZES.values()) for name in names])
+@pytest.mark.parametrize("value", ["60", "", "1e9", "-1"])
+def test_a_variable_below_its_floor_is_refused(name, value):
+    with pytest.raises(ConfigurationError, match=rf"{name} is '{value}'; it must be at least (3600|1073741824)"):
+        require_floors({name: value}, LIMITS)
+
+
+def _with(**changes):
+    environment = find_environment("local")
+    return dataclasses.replace(environment, asynchronous=dataclasses.replace(environment.asynchronous, **changes))
+
+
+def test_an_environment_with_such_a_variable_is_refused_at_synth(tmp_path):
+    with pytest.raises(ConfigurationError, match="MMS_DEFAULT_RESPONSE_TIMEOUT is '900'"):
+        synthesize(_with(container_variables={"MMS_DEFAULT_RESPONSE_TIMEOUT": "900"}), tmp_path)
+
+
+def test_the_pytorch_image_is_told_in_the_words_of_its_own_stack(tmp_path):
+    template = synthesize(_with(image="pytorch"), tmp_path).asynchronous
+    container = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]
+    assert "pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker" in str(container["Image"])
+    assert container["Environment"]["TS_DEFAULT_RESPONSE_TIMEOUT"] == "3660"
+    assert not [name for name in container["Environment"] if name.startswith("MMS_")]
+
+
+def test_containers_are_told_what_hardware_they_were_deployed_on(tmp_path):
+    template = synthesize(_with(), tmp_path).asynchronous
+    assert template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]["WHISPERSTACK_HARDWARE"] == "cpu"
