@@ -22,7 +22,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit end-to-end synth deploy build docs check-docs clean lock setup setup-synth
+.PHONY: serving-test serving-test-short help demo local test lint typecheck imports unit end-to-end synth deploy build docs check-docs clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup lint typecheck imports check-docs unit end-to-end ## every check; passes on a fresh machine
+test: setup lint typecheck imports check-docs unit serving-test-short end-to-end ## every check; passes on a fresh machine
 
 lint: setup ## ruff
 	@echo "== ruff"
@@ -63,13 +63,21 @@ check-docs: setup
 	@echo "== generated docs"
 	@PYTHONPATH=.:contract $(PY) docs/generate.py --check
 
-unit: setup ## unit, template, artefact and serving tests
+unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/conformance $(PYTEST)
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests/end_to_end $(PYTEST)
+
+serving-test: setup $(SERVING)/.created ## the built archives in the real serving stacks, every check   [PYTEST=…]
+	@echo "== the serving stacks"
+	@time -p env PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance $(PYTEST)
+
+serving-test-short: setup $(SERVING)/.created ## the same, the most important checks only
+	@echo "== the serving stacks, in short"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance -m short $(PYTEST)
 
 # --- a real account ---------------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,8 @@ TOOLKITS = {
     "torchserve": "sagemaker_pytorch_serving_container.serving",
 }
 START_SECONDS = 60.0
+# Multi Model Server refuses ports above it.
+_LARGEST_PORT = 32_767
 ANSWER_SECONDS = 180.0
 
 
@@ -130,7 +132,7 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
             assert time.monotonic() < deadline, f"/ping is not 200 after {START_SECONDS:.0f} s; see {log}"
         yield running
     finally:
-        process.kill()
+        process.stop(grace_seconds=1)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -142,6 +144,12 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in range(20_000, _LARGEST_PORT):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free below 32768, and Multi Model Server takes no other")
