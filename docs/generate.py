@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from from_templates import alarm_table, permission_table
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from infra.environments import environment_names, find_environment
+from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from whisperstack_contract.errors import ERRORS_BY_CODE
@@ -56,7 +59,54 @@ def _make_help() -> str:
     return "\n".join(line.strip() for line in make.stdout.splitlines())
 
 
-PAGES: Final = {"errors.md": error_codes, "commands.md": commands}
+def operations() -> str:
+    """The page as it is written by hand, with the table of alarms put in."""
+    return _with_table("operations.md", "alarms", alarm_table())
+
+
+def security() -> str:
+    """The page as it is written by hand, with the table of permissions put in."""
+    return _with_table("security.md", "permissions", permission_table())
+
+
+def costs() -> str:
+    """The page as it is written by hand, with the price of idle instances put in."""
+    prices = read_prices()
+    rows = []
+    for name in environment_names():
+        environment = find_environment(name)
+        settings = environment.asynchronous
+        price = instance_price(settings.instance_type, environment.operations.instance_price_usd)
+        minutes, most = settings.scaling.idle_minutes, settings.scaling.max_instances
+        tail = None if price is None else price * minutes / 60
+        told = ["?", "?", "?"] if price is None or tail is None else [f"{price:.3f}", f"{tail:.2f}", f"{most * tail:.2f}"]
+        rows.append(f"| {name} | {settings.instance_type} | {minutes} | {' | '.join(told)} |")
+    head = [
+        f"Prices of {prices.as_of}, {prices.region}: {prices.source}.",
+        "",
+        "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
+        "|---|---|---|---|---|---|",
+    ]
+    return _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
+
+
+def _with_table(page: str, name: str, table: str) -> str:
+    text = (DOCS / page).read_text()
+    begin, end = f"<!-- {name}: written by `make docs` -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise RuntimeError(f"docs/{page} lacks {begin} or {end}; put them back where the table belongs")
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
+PAGES: Final = {
+    "errors.md": error_codes,
+    "commands.md": commands,
+    "operations.md": operations,
+    "security.md": security,
+    "costs.md": costs,
+}
 
 
 def main() -> int:
