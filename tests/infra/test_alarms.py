@@ -109,7 +109,7 @@ def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(a
 def test_cloudwatch_and_budgets_of_this_account_may_publish_on_the_alarm_topic(dev):
     statements = dev.operations.resource("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
     (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
-    assert allowed["Principal"] == {"Service": ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"]}
+    assert allowed["Principal"] == {"Service": ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]}
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert "DataKey" in json.dumps(dev.operations.resource("AWS::SNS::Topic")["KmsMasterKeyId"])
 
