@@ -1,11 +1,12 @@
 """Writes the pages of docs/ that say what the code says; with `--check`, tells whether they still do."""
 
+import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from from_templates import alarm_table, permission_table
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -61,12 +62,13 @@ def _make_help() -> str:
 
 def operations() -> str:
     """The page as it is written by hand, with the table of alarms put in."""
-    return _with_table("operations.md", "alarms", alarm_table())
+    return _with_table("operations.md", "alarms", _tables()["alarms"])
 
 
 def security() -> str:
-    """The page as it is written by hand, with the table of permissions put in."""
-    return _with_table("security.md", "permissions", permission_table())
+    """The page as it is written by hand, with the tables of permissions and of accepted risks put in."""
+    text = _with_table("security.md", "permissions", _tables()["permissions"])
+    return _put(text, "security.md", "accepted risks", _tables()["accepted risks"])
 
 
 def costs() -> str:
@@ -90,8 +92,21 @@ def costs() -> str:
     return _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
 
 
+@cache
+def _tables() -> dict[str, str]:
+    """Raises RuntimeError with the reason where the templates and the pages contradict each other."""
+    run = subprocess.run([sys.executable, str(DOCS / "from_templates.py")], capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stderr.strip().splitlines()[-1])
+    tables: dict[str, str] = json.loads(run.stdout)
+    return tables
+
+
 def _with_table(page: str, name: str, table: str) -> str:
-    text = (DOCS / page).read_text()
+    return _put((DOCS / page).read_text(), page, name, table)
+
+
+def _put(text: str, page: str, name: str, table: str) -> str:
     begin, end = f"<!-- {name}: written by `make docs` -->", f"<!-- end of {name} -->"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 from infra.environments import Environment
 from infra.release import find_release
@@ -52,4 +52,4 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         alarm_topic=operations.alarm_topic,
         operations=environment.operations,
     )
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))
