@@ -56,12 +56,12 @@ imports: setup
 	@echo "== import-linter"
 	@PYTHONPATH=.:contract:inference:lambda $(BIN)/lint-imports
 
-docs: setup ## write the pages that are taken from the code: docs/errors.md, docs/commands.md
-	@PYTHONPATH=.:contract $(PY) docs/generate.py
+docs: setup ## write the pages that are taken from the code: tables and whole pages in docs/
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract $(PY) docs/generate.py
 
 check-docs: setup
 	@echo "== generated docs"
-	@PYTHONPATH=.:contract $(PY) docs/generate.py --check
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract $(PY) docs/generate.py --check
 
 unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"

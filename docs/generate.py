@@ -1,13 +1,17 @@
 """Writes the pages of docs/ that say what the code says; with `--check`, tells whether they still do."""
 
+import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from infra.environments import environment_names, find_environment
+from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from whisperstack_contract.errors import ERRORS_BY_CODE
@@ -56,7 +60,68 @@ def _make_help() -> str:
     return "\n".join(line.strip() for line in make.stdout.splitlines())
 
 
-PAGES: Final = {"errors.md": error_codes, "commands.md": commands}
+def operations() -> str:
+    """The page as it is written by hand, with the table of alarms put in."""
+    return _with_table("operations.md", "alarms", _tables()["alarms"])
+
+
+def security() -> str:
+    """The page as it is written by hand, with the tables of permissions and of accepted risks put in."""
+    text = _with_table("security.md", "permissions", _tables()["permissions"])
+    return _put(text, "security.md", "accepted risks", _tables()["accepted risks"])
+
+
+def costs() -> str:
+    """The page as it is written by hand, with the price of idle instances put in."""
+    prices = read_prices()
+    rows = []
+    for name in environment_names():
+        environment = find_environment(name)
+        settings = environment.asynchronous
+        price = instance_price(settings.instance_type, environment.operations.instance_price_usd)
+        minutes, most = settings.scaling.idle_minutes, settings.scaling.max_instances
+        tail = None if price is None else price * minutes / 60
+        told = ["?", "?", "?"] if price is None or tail is None else [f"{price:.3f}", f"{tail:.2f}", f"{most * tail:.2f}"]
+        rows.append(f"| {name} | {settings.instance_type} | {minutes} | {' | '.join(told)} |")
+    head = [
+        f"Prices of {prices.as_of}, {prices.region}: {prices.source}.",
+        "",
+        "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
+        "|---|---|---|---|---|---|",
+    ]
+    return _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
+
+
+@cache
+def _tables() -> dict[str, str]:
+    """Raises RuntimeError with the reason where the templates and the pages contradict each other."""
+    run = subprocess.run([sys.executable, str(DOCS / "from_templates.py")], capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stderr.strip().splitlines()[-1])
+    tables: dict[str, str] = json.loads(run.stdout)
+    return tables
+
+
+def _with_table(page: str, name: str, table: str) -> str:
+    return _put((DOCS / page).read_text(), page, name, table)
+
+
+def _put(text: str, page: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}: written by `make docs` -->", f"<!-- end of {name} -->"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise RuntimeError(f"docs/{page} lacks {begin} or {end}; put them back where the table belongs")
+    return f"{before}{begin}\n{table}\n{end}{after}"
+
+
+PAGES: Final = {
+    "errors.md": error_codes,
+    "commands.md": commands,
+    "operations.md": operations,
+    "security.md": security,
+    "costs.md": costs,
+}
 
 
 def main() -> int:

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import Validations
-from cdk_nag import AwsSolutionsChecks
+from cdk_nag import AwsSolutionsChecks, ServerlessChecks
 
 from infra.environments import Environment
 from infra.release import find_release
 from infra.stacks.asynchronous import AsynchronousStack
+from infra.stacks.operations import OperationsStack
 from infra.stacks.storage import StorageStack
 
 
@@ -28,6 +29,16 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         retain_data=environment.retain_data,
         retention=environment.retention,
     )
+    operations = OperationsStack(
+        app,
+        f"Whisperstack-{environment.name}-Operations",
+        description="Whisperstack: alarms and budget",
+        env=where,
+        tags=tags,
+        key=storage.storage.key,
+        settings=environment.operations,
+        project_tag=tags["Project"],
+    )
     AsynchronousStack(
         app,
         f"Whisperstack-{environment.name}-Asynchronous",
@@ -38,5 +49,7 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         settings=settings,
         release=release,
         log_retention=environment.log_retention,
+        alarm_topic=operations.alarm_topic,
+        operations=environment.operations,
     )
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))

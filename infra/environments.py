@@ -9,6 +9,7 @@ from aws_cdk.aws_logs import RetentionDays
 from infra.errors import ConfigurationError, require_range
 from infra.images import DEFAULT_IMAGE
 from infra.instances import Hardware, InstanceType
+from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
 from infra.scaling import BacklogScalingSettings
 from infra.serving_variables import ServingLimits
@@ -90,6 +91,7 @@ class Environment:
     account: str | None = None
     region: str | None = None
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    operations: OperationsSettings = field(default_factory=OperationsSettings)
 
     def serving(self, engine: str | None, model: str | None) -> "Environment":
         """The same environment with another engine or model; None keeps its own. Raises ConfigurationError."""

@@ -5,5 +5,6 @@ from constructs import IConstruct
 
 
 def accept_finding(construct: IConstruct, rule: str, reason: str) -> None:
-    """rule: as cdk-nag prints it, such as 'AwsSolutions-S1', or 'AwsSolutions-IAM5[Resource::*]' for one of several."""
-    Validations.of(construct).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
+    """rule: as cdk-nag prints it, such as 'Serverless-LambdaDLQ', or 'AwsSolutions-IAM5[Resource::*]' for one of several."""
+    pack = rule.partition("-")[0]
+    Validations.of(construct).acknowledge(Acknowledgment(id=f"{pack}::{rule}", reason=reason))

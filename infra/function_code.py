@@ -22,8 +22,14 @@ DISTRIBUTIONS: Final = (
 )
 
 # The descriptions of all other services are nearly nine tenths of botocore.
-SERVICES: Final = frozenset({"dynamodb", "s3", "sagemaker-runtime", "sns", "sqs", "sts"})
+SERVICES: Final = frozenset(
+    {"application-autoscaling", "cloudwatch", "dynamodb", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts"}
+)
 _DESCRIPTIONS: Final = (PurePath("botocore/data"), PurePath("boto3/data"))
+
+
+# What a function carries beside code: path in the zip → path in the project.
+_DATA: Final = {"transcribe_canary": {PurePath("transcribe_canary/sample.mp3"): ROOT / "samples" / "jfk.mp3"}}
 
 
 def stage_function(package: str, root: Path = ROOT, target: Path | None = None) -> Path:
@@ -36,7 +42,7 @@ def stage_function(package: str, root: Path = ROOT, target: Path | None = None) 
     if not (source / "handler.py").is_file():
         raise ConfigurationError(f"{source / 'handler.py'} does not exist; write the function, or correct the package's name")
     folder = target or FUNCTIONS_FOLDER / package
-    files = dict(_dependencies())
+    files = {**dict(_dependencies()), **_DATA.get(package, {})}
     for own in (root / "contract" / "whisperstack_contract", source, *_shared_packages(root / "lambda")):
         files.update(_package(own))
     for path in _existing(folder):

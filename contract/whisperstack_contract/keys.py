@@ -35,6 +35,9 @@ ERROR_SUFFIX: Final = "error.json"
 RAW_FILENAME: Final = "transcript.json"
 ARCHIVE_FILENAME: Final = "model.tar.gz"
 
+# The sample with which an endpoint is tried out. No job has this id.
+CANARY_KEY: Final = f"{STAGED_PREFIX}canary"
+
 # The longest name that still fits with every prefix and suffix, so that all of a recording's objects are named alike.
 _NAME_BYTES: Final = S3_KEY_BYTES - len(f"{TRANSCRIPTS_PREFIX}.{ERROR_SUFFIX}")
 
@@ -53,6 +56,11 @@ def staged_key(job_id: str) -> str:
 def raw_extension(job_id: str, attempt: int) -> str:
     """SageMaker's S3OutputPathExtension: the folder below raw/ of one attempt."""
     return f"{job_id}/{attempt}"
+
+
+def canary_extension(name: str) -> str:
+    """SageMaker's S3OutputPathExtension of a canary: a folder below raw/ that no job can have, job ids being longer."""
+    return f"canary/{name}"
 
 
 def transcript_key(upload_key: str, suffix: str) -> str:

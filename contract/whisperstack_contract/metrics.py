@@ -1,4 +1,7 @@
-"""Names of the metrics that the functions count and the dashboards show; none has dimensions."""
+"""Names of the metrics that the functions count and the dashboards show.
+
+Each has the dimension `service`, the function's package: Powertools adds it. Those of an endpoint have `EndpointName` too.
+"""
 
 from typing import Final
 
@@ -12,3 +15,10 @@ JOBS_FAILED: Final = "JobsFailed"
 # What SageMaker publishes to the result topics besides our results.
 ENDPOINT_TEST_MESSAGES: Final = "EndpointTestMessages"
 FOREIGN_RESULTS: Final = "ForeignResults"
+
+# Of an endpoint.
+CANARIES_PASSED: Final = "CanariesPassed"
+CANARIES_FAILED: Final = "CanariesFailed"
+INSTANCES: Final = "Instances"
+INSTANCE_HOURS: Final = "InstanceHours"
+INSTANCE_HOURS_TODAY: Final = "InstanceHoursToday"

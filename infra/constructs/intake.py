@@ -29,7 +29,7 @@ class Intake(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
-        function = PythonFunction(
+        self.function = function = PythonFunction(
             self,
             "Submit",
             package="submit_transcription",

@@ -56,10 +56,16 @@ class PythonFunction(Construct):
             "AwsSolutions-IAM5[Resource::*]",
             "X-Ray's PutTraceSegments and PutTelemetryRecords have no resource to be narrowed to; nothing else is on '*'.",
         )
+        for rule in ("AwsSolutions-L1", "Serverless-LambdaLatestVersion"):
+            accept_finding(
+                self.function,
+                rule,
+                "Python 3.13 is the newest version that the code is tested on; it gets security fixes until 10/2029 (PEP 719).",
+            )
         accept_finding(
             self.function,
-            "AwsSolutions-L1",
-            "Python 3.13 is the newest version that the code is tested on; it gets security fixes until 10/2029 (PEP 719).",
+            "Serverless-LambdaDLQ",
+            "A queue keeps what failed, or a schedule runs the function again; nothing is in the event that would be lost.",
         )
 
     @property

@@ -26,7 +26,7 @@ class Results(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, construct_id)
-        function = PythonFunction(
+        self.function = function = PythonFunction(
             self,
             "Record",
             package="record_result",

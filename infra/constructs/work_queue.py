@@ -33,7 +33,7 @@ class WorkQueue(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         self.dead_letters = dead_letter_queue(
-            self, "DeadLetters", key=key, reason="It is the dead-letter queue of the queue beside it."
+            self, "DeadLetters", key=key, of_queue=True, reason="It is the dead-letter queue of the queue beside it."
         )
         self.queue = sqs.Queue(
             self,
@@ -46,7 +46,7 @@ class WorkQueue(Construct):
         )
         self.queue.grant_consume_messages(function.role)
         # The function's own add_event_source would put the stack's name into the logical id, which then changes with it.
-        lambda_.EventSourceMapping(
+        deliveries = lambda_.EventSourceMapping(
             self,
             "Deliveries",
             target=function.function,
@@ -55,10 +55,18 @@ class WorkQueue(Construct):
             max_concurrency=max_concurrency,
             report_batch_item_failures=True,
         )
+        accept_finding(
+            deliveries,
+            "Serverless-LambdaEventSourceMappingDestination",
+            "Lambda has such destinations for streams; what fails here goes to the queue's own dead-letter queue.",
+        )
 
 
-def dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey, reason: str) -> sqs.Queue:
-    """A queue for what could not be delivered. reason: why it needs no dead-letter queue of its own."""
+def dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey, reason: str, of_queue: bool = False) -> sqs.Queue:
+    """A queue for what could not be delivered. reason: why it needs no dead-letter queue of its own.
+
+    of_queue: whether it is another queue's, rather than a rule's or a subscription's, which cdk-nag does not see.
+    """
     queue = sqs.Queue(
         scope,
         construct_id,
@@ -67,5 +75,7 @@ def dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey, rea
         enforce_ssl=True,
         retention_period=DEAD_LETTERS_FOR,
     )
-    accept_finding(queue, "AwsSolutions-SQS3", reason)
+    accept_finding(queue, "Serverless-SQSRedrivePolicy", reason)
+    if not of_queue:
+        accept_finding(queue, "AwsSolutions-SQS3", reason)
     return queue

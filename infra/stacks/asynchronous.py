@@ -5,16 +5,24 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from infra.constructs.alarms import Alarms
 from infra.constructs.async_endpoint import AsyncEndpoint
+from infra.constructs.asynchronous_alarms import AsynchronousAlarms
 from infra.constructs.backlog_scaling import BacklogScaling
+from infra.constructs.canary import Canary
+from infra.constructs.cost_guard import CostGuard
+from infra.constructs.dashboard import Dashboard
 from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
 from infra.environments import AsynchronousSettings
 from infra.images import find_image
+from infra.operations import OperationsSettings
+from infra.prices import instance_price
 from infra.serving_variables import require_floors, serving_variables
 from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
@@ -30,11 +38,14 @@ class AsynchronousStack(Stack):
         settings: AsynchronousSettings,
         release: ReleaseManifest,
         log_retention: logs.RetentionDays,
+        alarm_topic: sns.ITopic,
+        operations: OperationsSettings,
         **stack_settings: Any,
     ) -> None:
         super().__init__(scope, construct_id, **stack_settings)
         # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
         key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
+        alarms = Alarms(alarm_topic, operations.runbook_url)
         image = find_image(settings.image, settings.engine, settings.hardware)
         container_variables = {
             **serving_variables(image.serving_stack, settings.serving_limits, settings.instance),
@@ -61,9 +72,10 @@ class AsynchronousStack(Stack):
             workers=settings.workers,
             inference_ami_version=image.inference_ami_version,
             key=key,
+            alarms=alarms,
         )
         BacklogScaling(self, "Scaling", endpoint=endpoint, settings=settings.scaling)
-        Intake(
+        intake = Intake(
             self,
             "Intake",
             storage=storage,
@@ -72,7 +84,47 @@ class AsynchronousStack(Stack):
             log_retention=log_retention,
             key=key,
         )
-        Results(self, "Results", storage=storage, endpoint=endpoint, log_retention=log_retention, key=key)
+        results = Results(self, "Results", storage=storage, endpoint=endpoint, log_retention=log_retention, key=key)
+        canary = Canary(self, "Canary", endpoint=endpoint, storage=storage, log_retention=log_retention, key=key)
+        guard = CostGuard(
+            self,
+            "Cost",
+            endpoint=endpoint,
+            scaling=settings.scaling,
+            settings=operations,
+            alarms=alarms,
+            log_retention=log_retention,
+            key=key,
+        )
+        dead_letters = {
+            "Intake": intake.work.dead_letters,
+            "Events": intake.undelivered,
+            "Results": results.work.dead_letters,
+            "Notifications": results.undelivered,
+        }
+        AsynchronousAlarms(
+            self,
+            "Alarms",
+            alarms=alarms,
+            endpoint=endpoint,
+            dead_letters=dead_letters,
+            functions={
+                "Submit": intake.function,
+                "Record": results.function,
+                "Canary": canary.function,
+                "Guard": guard.function,
+            },
+            oldest_request_minutes=operations.oldest_request_minutes,
+        )
+        Dashboard(
+            self,
+            "Glance",
+            endpoint=endpoint,
+            guard=guard,
+            dead_letters=dead_letters,
+            alarms=alarms.made,
+            price=instance_price(settings.instance_type, operations.instance_price_usd),
+        )
         CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
         CfnOutput(self, "ModelDigest", value=release.digest)
         CfnOutput(self, "ModelIsExample", value=str(release.example).lower())

@@ -51,11 +51,12 @@ class Template:
 class Synthesis:
     name: str
     storage: Template
+    operations: Template
     asynchronous: Template
 
     @property
-    def templates(self) -> tuple[Template, Template]:
-        return self.storage, self.asynchronous
+    def templates(self) -> tuple[Template, ...]:
+        return self.storage, self.operations, self.asynchronous
 
 
 def synthesize(environment: Environment, folder: Path, release: Path = EXAMPLE_MANIFEST) -> Synthesis:
@@ -66,6 +67,7 @@ def synthesize(environment: Environment, folder: Path, release: Path = EXAMPLE_M
     return Synthesis(
         environment.name,
         _read(folder / f"Whisperstack-{environment.name}-Storage.template.json"),
+        _read(folder / f"Whisperstack-{environment.name}-Operations.template.json"),
         _read(folder / f"Whisperstack-{environment.name}-Asynchronous.template.json"),
     )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -110,16 +111,66 @@ def test_an_update_does_not_carry_an_instance_count_of_zero_over(asynchronous):
     assert (variant["VariantName"], variant["InitialInstanceCount"]) == ("Whisper", 1)
 
 
-def test_nothing_that_updates_replace_has_a_physical_name(asynchronous):
-    for kind, name in [("Model", "ModelName"), ("EndpointConfig", "EndpointConfigName"), ("Endpoint", "EndpointName")]:
+def test_models_and_configurations_which_updates_replace_have_no_physical_name(asynchronous):
+    for kind, name in [("Model", "ModelName"), ("EndpointConfig", "EndpointConfigName")]:
         assert name not in asynchronous.resource(f"AWS::SageMaker::{kind}")
 
 
-def test_a_new_release_leaves_the_role_able_to_read_the_previous_one_until_the_update_is_through(dev, tmp_path):
+def name_and_variant(template):
+    (variant,) = template.resource("AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    return template.resource("AWS::SageMaker::Endpoint")["EndpointName"], variant["VariantName"]
+
+
+def test_another_instance_type_makes_another_endpoint_as_a_scaled_variant_cannot_change_its_type(dev, tmp_path):
+    environment = find_environment("dev")
+    settings = dataclasses.replace(environment.asynchronous, instance_type="ml.g5.2xlarge")
+    after = synthesize(dataclasses.replace(environment, asynchronous=settings), tmp_path).asynchronous
+    (name, variant), (other_name, other_variant) = name_and_variant(dev.asynchronous), name_and_variant(after)
+    assert (name != other_name, variant == other_variant) == (True, True)
+
+
+def test_a_new_release_keeps_the_endpoint_and_its_variants_name(dev, release_changed):
+    assert name_and_variant(release_changed.asynchronous) == name_and_variant(dev.asynchronous)
+
+
+def test_the_endpoints_name_fits(syntheses):
+    for synthesis in syntheses.values():
+        # Source: SageMaker API model, EndpointName (botocore 1.44.5).
+        name, _ = name_and_variant(synthesis.asynchronous)
+        assert re.fullmatch(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name)
+        assert name == name.lower(), "its ARN is in lower case, and grants are made on the ARN"
+
+
+def test_an_update_shifts_all_at_once_and_leaves_the_old_instances_an_hour_for_what_they_have_begun(asynchronous):
+    policy = asynchronous.resource("AWS::SageMaker::Endpoint")["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    traffic = policy["TrafficRoutingConfiguration"]
+    assert (traffic["Type"], policy["TerminationWaitInSeconds"]) == ("ALL_AT_ONCE", 3600)
+    waits = traffic["WaitIntervalInSeconds"] + policy["TerminationWaitInSeconds"]
+    assert waits < policy["MaximumExecutionTimeoutInSeconds"] <= 28800
+
+
+def test_server_errors_and_a_failed_canary_undo_an_update(asynchronous):
+    endpoint = asynchronous.resource("AWS::SageMaker::Endpoint")
+    names = [alarm["AlarmName"]["Ref"] for alarm in endpoint["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]]
+    watching = [asynchronous.body["Resources"][name]["Properties"] for name in names]
+    assert [alarm["MetricName"] for alarm in watching] == ["Invocation5XXErrors", "CanariesFailed"]
+    for alarm in watching:
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
+        assert dimensions["EndpointName"] == endpoint["EndpointName"], "a reference would close a circle"
+        assert alarm["TreatMissingData"] == "notBreaching", "an alarm that has no data must not block an update"
+
+
+@pytest.fixture(scope="session")
+def release_changed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("release")
     manifest = json.loads((ROOT / "infra" / "example-release.json").read_text())
-    changed = tmp_path / "release.json"
+    changed = folder / "release.json"
     changed.write_text(json.dumps({**manifest, "digest": "a" * 64}))
-    after = synthesize(find_environment("dev"), tmp_path / "out", changed)
+    return synthesize(find_environment("dev"), folder / "out", changed)
+
+
+def test_a_new_release_leaves_the_role_able_to_read_the_previous_one_until_the_update_is_through(dev, release_changed):
+    after = release_changed
     policies = [
         {logical_id for logical_id in template.body["Resources"] if logical_id.startswith("ModelRelease")}
         for template in (dev.asynchronous, after.asynchronous)

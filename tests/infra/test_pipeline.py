@@ -22,7 +22,7 @@ def below(arns):
 
 
 def test_only_uploads_below_incoming_become_jobs(asynchronous):
-    rule = asynchronous.resource("AWS::Events::Rule")
+    rule = asynchronous.resource("AWS::Events::Rule", "IntakeUploads")
     pattern = rule["EventPattern"]
     assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
     assert pattern["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
@@ -30,7 +30,7 @@ def test_only_uploads_below_incoming_become_jobs(asynchronous):
 
 
 def test_events_that_cannot_be_delivered_are_kept(asynchronous):
-    (target,) = asynchronous.resource("AWS::Events::Rule")["Targets"]
+    (target,) = asynchronous.resource("AWS::Events::Rule", "IntakeUploads")["Targets"]
     assert target["Arn"]["Fn::GetAtt"][0].startswith("IntakeWorkQueue")
     assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("IntakeUndeliveredEvents")
 

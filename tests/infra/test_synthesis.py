@@ -1,8 +1,11 @@
 """Every environment's templates: alike, free of findings, and free of what the embedded AWS cannot run."""
 
+import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import aws_cdk as cdk
 import pytest
@@ -10,8 +13,8 @@ from aws_cdk import Validations
 from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
-from infra.environments import environment_names
-from tests.infra.synthesized import CONTEXT
+from infra.environments import environment_names, find_environment
+from tests.infra.synthesized import CONTEXT, synthesize
 
 
 def shape(synthesis):
@@ -52,3 +55,43 @@ def test_there_is_no_custom_resource_and_no_telemetry(syntheses, name):
 @pytest.mark.parametrize("name", environment_names())
 def test_the_storage_stack_does_not_need_the_other_one(syntheses, name):
     assert "Fn::ImportValue" not in syntheses[name].storage.path.read_text()
+
+
+class Collected:
+    """In the place of Validations: notes what would be accepted, and accepts nothing."""
+
+    accepted: ClassVar[set[tuple[str, str]]] = set()
+
+    def __init__(self, path):
+        self._path = path
+
+    @classmethod
+    def of(cls, construct):
+        return cls(construct.node.path)
+
+    def acknowledge(self, acknowledgment):
+        self.accepted.add((self._path, acknowledgment.id.partition("::")[2]))
+
+
+@pytest.mark.parametrize("enforce", [False, True])
+def test_everything_that_is_accepted_is_found(tmp_path, monkeypatch, enforce):
+    Collected.accepted.clear()
+    monkeypatch.setattr("infra.findings.Validations", Collected)
+    environment = find_environment("dev")
+    operations = dataclasses.replace(environment.operations, enforce_instance_hours=enforce, monthly_budget_usd=100)
+    with pytest.raises(RuntimeError, match="ValidationFailed: ERROR"):
+        synthesize(dataclasses.replace(environment, operations=operations), tmp_path)
+    report = json.loads((tmp_path / "validation-report.json").read_text())
+    found = {
+        (construct["constructPath"], violation["ruleName"])
+        for plugin in report["pluginReports"]
+        for violation in plugin["violations"]
+        for construct in violation["violatingConstructs"]
+    }
+    unused = {
+        (path, rule)
+        for path, rule in Collected.accepted
+        if not any(rule == found_rule and f"{found_path}/".startswith(f"{path}/") for found_path, found_rule in found)
+    }
+    assert Collected.accepted
+    assert unused == set()

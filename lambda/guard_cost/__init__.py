@@ -1,0 +1,1 @@
+"""Counts instance hours and limits them."""

@@ -1,0 +1,1 @@
+"""Asks the endpoint to transcribe a known sample."""

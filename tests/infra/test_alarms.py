@@ -1,0 +1,186 @@
+"""Alarms that can fire, that someone hears of, and that say where to read on."""
+
+import dataclasses
+import json
+import re
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Template as Assertions
+
+from infra.constructs.alarms import Alarms
+from infra.environments import environment_names, find_environment
+from infra.errors import ConfigurationError
+from infra.operations import OperationsSettings
+from tests.infra.published_metrics import OWN, PUBLISHED, PUBLISHED_IN_REAL_TIME
+from tests.infra.synthesized import ROOT, synthesize
+
+ALARM = "AWS::CloudWatch::Alarm"
+
+
+def told(template):
+    """The alarms that a person hears of, by logical id; the others only scale."""
+    return {
+        logical_id: resource["Properties"]
+        for logical_id, resource in template.body["Resources"].items()
+        if resource["Type"] == ALARM and "ScalingPolicy" not in resource_types(template, resource["Properties"])
+    }
+
+
+def resource_types(template, alarm):
+    actions = [action["Ref"] for action in alarm["AlarmActions"] if "Ref" in action]
+    return " ".join(template.body["Resources"][name]["Type"] for name in actions)
+
+
+def section(alarm):
+    return re.search(r"Runbook: docs/operations\.md#([a-z-]+)$", alarm["AlarmDescription"])[1]
+
+
+@pytest.mark.parametrize("environment", environment_names())
+def test_every_alarm_watches_what_is_published_under_those_dimensions_and_so_can_fire(syntheses, environment):
+    known = {**PUBLISHED, **OWN}
+    alarms = syntheses[environment].asynchronous.resources(ALARM)
+    assert len(alarms) >= 15
+    for alarm in alarms:
+        dimensions, statistics = known[alarm["Namespace"], alarm["MetricName"]]
+        assert {dimension["Name"] for dimension in alarm["Dimensions"]} == dimensions, alarm["MetricName"]
+        assert alarm["Statistic"] in statistics, alarm["MetricName"]
+        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * 3600
+
+
+def test_the_scaling_policy_watches_what_is_published(asynchronous):
+    policy = asynchronous.resource("AWS::ApplicationAutoScaling::ScalingPolicy", "ScalingFollow")
+    metric = policy["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]
+    dimensions, statistics = PUBLISHED[metric["Namespace"], metric["MetricName"]]
+    assert {dimension["Name"] for dimension in metric["Dimensions"]} == dimensions
+    assert metric["Statistic"] in statistics
+
+
+def test_everything_on_the_dashboard_is_published_under_those_dimensions(asynchronous):
+    known = {**PUBLISHED, **OWN}
+    parts = asynchronous.resource("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+    body = json.loads("".join(part if isinstance(part, str) else "x" for part in parts))
+    shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
+    metrics = [metric for metric in shown if isinstance(metric[0], str)]
+    assert len(metrics) >= 15
+    for namespace, name, *rest in metrics:
+        dimensions, statistics = known[namespace, name]
+        options = rest[-1]
+        assert set(rest[:-1:2]) == dimensions, name
+        assert options.get("stat", "Average") in statistics, name
+
+
+def test_a_message_in_any_dead_letter_queue_raises_an_alarm(asynchronous):
+    queues = {name: r["Properties"] for name, r in asynchronous.body["Resources"].items() if r["Type"] == "AWS::SQS::Queue"}
+    sources = [*asynchronous.resources("AWS::SQS::Queue"), *asynchronous.resources("AWS::SNS::Subscription")]
+    targets = {p["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] for p in sources if "RedrivePolicy" in p}
+    for rule in asynchronous.resources("AWS::Events::Rule"):
+        targets |= {t["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for t in rule["Targets"] if "DeadLetterConfig" in t}
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for alarm in told(asynchronous).values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 1
+    }
+    assert targets == watched
+    assert targets < set(queues)
+
+
+def test_errors_of_any_function_raise_an_alarm(asynchronous):
+    functions = {n for n, r in asynchronous.body["Resources"].items() if r["Type"] == "AWS::Lambda::Function"}
+    watched = {a["Dimensions"][0]["Value"]["Ref"] for a in told(asynchronous).values() if a["MetricName"] == "Errors"}
+    assert watched == functions
+
+
+def test_whoever_subscribes_hears_when_an_alarm_begins_and_when_it_ends(asynchronous):
+    for alarm in told(asynchronous).values():
+        assert "Alarms" in json.dumps(alarm["AlarmActions"])
+        assert alarm["OKActions"] == alarm["AlarmActions"]
+
+
+def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(asynchronous):
+    page = (ROOT / "docs" / "operations.md").read_text()
+    headings = re.findall(r"^### ([\w ]+)$", page, re.MULTILINE)
+    assert len(headings) == len(set(headings))
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    assert anchors == {section(alarm) for alarm in told(asynchronous).values()}
+
+
+def test_cloudwatch_and_budgets_of_this_account_may_publish_on_the_alarm_topic(dev):
+    statements = dev.operations.resource("AWS::SNS::TopicPolicy")["PolicyDocument"]["Statement"]
+    (allowed,) = [statement for statement in statements if statement["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]}
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert "DataKey" in json.dumps(dev.operations.resource("AWS::SNS::Topic")["KmsMasterKeyId"])
+
+
+@pytest.fixture(scope="session")
+def watched(tmp_path_factory):
+    """dev with an e-mail address, a budget and an enforced limit."""
+    settings = OperationsSettings(
+        alarm_email="oncall@example.com",
+        monthly_budget_usd=500,
+        instance_hours_a_day=6,
+        enforce_instance_hours=True,
+        runbook_url="https://example.com/runbook",
+    )
+    environment = dataclasses.replace(find_environment("dev"), operations=settings)
+    return synthesize(environment, tmp_path_factory.mktemp("watched"))
+
+
+def test_an_address_is_subscribed_where_there_is_one(dev, watched):
+    assert dev.operations.resources("AWS::SNS::Subscription") == []
+    subscription = watched.operations.resource("AWS::SNS::Subscription")
+    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "oncall@example.com")
+
+
+def test_a_budget_tells_at_four_fifths_and_when_the_whole_is_forecast(dev, watched):
+    assert dev.operations.resources("AWS::Budgets::Budget") == []
+    budget = watched.operations.resource("AWS::Budgets::Budget")
+    assert budget["Budget"]["BudgetLimit"] == {"Amount": 500, "Unit": "USD"}
+    assert budget["Budget"]["CostFilters"] == {"TagKeyValue": ["user:Project$whisperstack"]}
+    notifications = [each["Notification"] for each in budget["NotificationsWithSubscribers"]]
+    told_at = [(each["NotificationType"], each["Threshold"]) for each in notifications]
+    assert told_at == [("ACTUAL", 80), ("FORECASTED", 100)]
+
+
+def test_the_cost_guard_may_scale_only_where_it_is_told_to_enforce(asynchronous, watched):
+    assert asynchronous.allowed("CostGuardRole", "application-autoscaling:*") == []
+    assert asynchronous.allowed("CostGuardRole", "sagemaker:UpdateEndpoint*") == []
+    (target,) = watched.asynchronous.allowed("CostGuardRole", "application-autoscaling:*")
+    assert target.endswith(":scalable-target/*")
+    (endpoint,) = watched.asynchronous.allowed("CostGuardRole", "sagemaker:UpdateEndpoint*")
+    assert ":endpoint/<Endpoint" in endpoint
+    alarm = watched.asynchronous.resource(ALARM, "CostInstanceHours")
+    assert (alarm["Threshold"], alarm["MetricName"]) == (6, "InstanceHoursToday")
+
+
+def test_runbooks_may_lie_elsewhere(watched):
+    alarm = watched.asynchronous.resource(ALARM, "AlarmsOldestRequest")
+    assert alarm["AlarmDescription"].endswith("Runbook: https://example.com/runbook#oldest-request")
+
+
+def test_a_forgotten_real_time_endpoint_raises_an_alarm_although_it_publishes_nothing():
+    stack = cdk.Stack(cdk.App(), "Stack")
+    Alarms(sns.Topic(stack, "Topic"), "runbook").idle(stack, "RealTimeIdle", "endpoint", "Whisper", 12)
+    (alarm,) = [r["Properties"] for r in Assertions.from_stack(stack).find_resources(ALARM).values()]
+    dimensions, statistics = PUBLISHED_IN_REAL_TIME[alarm["Namespace"], alarm["MetricName"]]
+    assert {dimension["Name"] for dimension in alarm["Dimensions"]} == dimensions
+    assert alarm["Statistic"] in statistics
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == 12 * 3600
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alarm_email": "nobody"}, r"alarm_email is 'nobody'; it must be an e-mail address"),
+        ({"monthly_budget_usd": 0}, r"monthly_budget_usd is 0; it must be 1 to"),
+        ({"oldest_request_minutes": 360}, r"oldest_request_minutes is 360; it must be 5 to 350"),
+        ({"instance_hours_a_day": 0}, r"instance_hours_a_day is 0; it must be 1 to 2400"),
+        ({"instance_price_usd": -1}, r"instance_price_usd is -1"),
+    ],
+)
+def test_operations_that_cannot_work_are_refused(change, message):
+    with pytest.raises(ConfigurationError, match=message):
+        OperationsSettings(**change)
