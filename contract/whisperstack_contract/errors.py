@@ -9,6 +9,8 @@ TranscriptionError
 │   ├── NoAudioTrackError
 │   ├── NoSamplesError
 │   ├── AudioTooLongError
+│   ├── EncryptedAudioError
+│   ├── UnsupportedAudioError
 │   └── DecodingFailedError
 ├── InvalidOptionsError         the request asks for something that does not exist
 ├── VersionGoneError            the uploaded version was deleted before it could be read
@@ -88,8 +90,20 @@ class AudioTooLongError(RejectedInputError):
     code = "audio_too_long"
 
 
+class EncryptedAudioError(RejectedInputError):
+    """The audio track is encrypted, as with bought or rented media."""
+
+    code = "encrypted_audio"
+
+
+class UnsupportedAudioError(RejectedInputError):
+    """The audio's codec, sample rate or number of channels is none that is accepted."""
+
+    code = "unsupported_audio"
+
+
 class DecodingFailedError(RejectedInputError):
-    """The audio is damaged, incomplete or protected."""
+    """The audio is damaged or incomplete."""
 
     code = "decoding_failed"
 

@@ -1,4 +1,4 @@
-"""Limits that AWS sets, each once, with its source."""
+"""Limits that AWS sets, each once, with its source; and those that we set ourselves."""
 
 from typing import Final
 
@@ -17,3 +17,12 @@ ASYNC_REQUEST_TTL_SECONDS: Final = 21_600
 ASYNC_REQUEST_TTL_SECONDS_LEAST: Final = 60
 CUSTOM_ATTRIBUTES_CHARS: Final = 1024
 INFERENCE_ID_CHARS: Final = 64
+
+# Our own: what a recording may be, before it is decoded. Speech needs 8 kHz, old voice mail has 6; studios record at 192.
+AUDIO_FILE_BYTES: Final = ASYNC_PAYLOAD_BYTES
+AUDIO_LOWEST_SAMPLE_RATE_HZ: Final = 4_000
+AUDIO_HIGHEST_SAMPLE_RATE_HZ: Final = 192_000
+AUDIO_CHANNELS: Final = 8  # 7.1; ffmpeg does not know how to mix most larger numbers down to one
+
+# Of addresses; ffmpeg 9.0 with eight threads takes 0.2 GiB for any ordinary recording.
+DECODER_MEMORY_BYTES: Final = 1 * GIB

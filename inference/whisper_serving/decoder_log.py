@@ -1,4 +1,7 @@
-"""Reads what ffmpeg says on stderr: there is no ffprobe beside the binary that we bundle."""
+"""Reads what ffmpeg says on stderr: there is no ffprobe beside the binary that we bundle.
+
+The lines differ between versions (4.2 to 9.0 are known), so whatever is not found is None.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,37 +10,87 @@ from typing import Final
 _INPUT: Final = re.compile(r"^Input #0, (\S+), from ", re.MULTILINE)
 _END_OF_INPUT: Final = re.compile(r"^(Stream mapping:|Output #0)", re.MULTILINE)
 _DURATION: Final = re.compile(r"^ +Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
-_AUDIO_STREAM: Final = re.compile(r"^ +Stream #0:\d+\S*: Audio: (\w+)", re.MULTILINE)
+_AUDIO_TRACK: Final = re.compile(r"^ +Stream #0:\d+\S*: Audio: (\w+)(.*)", re.MULTILINE)
+_SAMPLE_RATE: Final = re.compile(r", (\d+) Hz(?:, ([^,]+))?")
+_CHANNEL_COUNT: Final = re.compile(r"(\d+) channels")
+_SPEAKERS: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:\(\w+\))?")  # 5.1, 7.1(wide), 5.1.4
+_AMBISONIC: Final = re.compile(r"ambisonic (\d+)")
+
+# The layouts whose names do not say how many. Source: libavutil channel_layout.c.
+_LAYOUTS: Final = {
+    **{"mono": 1, "stereo": 2, "downmix": 2, "binaural": 2, "quad": 4, "quad(side)": 4, "hexagonal": 6},
+    **{"octagonal": 8, "cube": 8, "hexadecagonal": 16},
+}
+
+# "Error while decoding" up to 6.0; ogg pages that fail their checksum are dropped before they reach a decoder.
+_DAMAGE: Final = re.compile(r"Error submitting packet to decoder|Decoding error:|Error while decoding stream|CRC mismatch!")
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """codec: 'none' where ffmpeg does not know it. sample_rate_hz, channels: None where the log does not tell."""
+
+    codec: str
+    sample_rate_hz: int | None
+    channels: int | None
 
 
 @dataclass(frozen=True)
 class DecoderLog:
-    """container: as ffmpeg calls it, None where it found none that it may open. codec: None without an audio track.
+    """container: as ffmpeg calls it, None where it found none that it may open. tracks: of audio, in the file's order.
 
-    declared_seconds: by the container; None where it does not say. guessed: the content hardly looks like that container.
+    declared_seconds: by the container; None where it does not say. complete: whether all tracks have been listed.
+    guessed: the content hardly looks like that container. damages: how many places could not be decoded.
     """
 
     container: str | None
-    codec: str | None
+    tracks: tuple[AudioTrack, ...]
     declared_seconds: float | None
+    complete: bool
     guessed: bool
     index_missing: bool
-    disk_full: bool
+    memory_short: bool
+    encrypted: bool
+    codec_refused: bool
+    damages: int
 
 
 def read_decoder_log(text: str) -> DecoderLog:
     opened = _INPUT.search(text)
-    end = _END_OF_INPUT.search(text)
+    end = _END_OF_INPUT.search(text, opened.start()) if opened else None
     banner = text[opened.start() : end.start() if end else None] if opened else ""
-    stream = _AUDIO_STREAM.search(banner)
     return DecoderLog(
         container=opened[1].rstrip(",").split(",")[0] if opened else None,
-        codec=stream[1] if stream else None,
+        tracks=tuple(_read_track(track) for track in _AUDIO_TRACK.finditer(banner)),
         declared_seconds=_declared_seconds(banner, text),
+        complete=end is not None,
         guessed="misdetection possible" in text,
         index_missing="moov atom not found" in text,
-        disk_full="No space left on device" in text,
+        memory_short="Cannot allocate memory" in text,
+        encrypted="encryption initialization data" in banner,
+        codec_refused="not on whitelist" in text,
+        damages=len(_DAMAGE.findall(text)),
     )
+
+
+def _read_track(line: re.Match[str]) -> AudioTrack:
+    codec, rest = line.groups()
+    rate = _SAMPLE_RATE.search(rest)
+    if rate is None:
+        return AudioTrack(codec, None, None)
+    return AudioTrack(codec, int(rate[1]), _channels((rate[2] or "").strip()))
+
+
+def _channels(layout: str) -> int | None:
+    if layout in _LAYOUTS:
+        return _LAYOUTS[layout]
+    if count := _CHANNEL_COUNT.match(layout):
+        return int(count[1])
+    if ambisonic := _AMBISONIC.match(layout):
+        return (int(ambisonic[1]) + 1) ** 2
+    if speakers := _SPEAKERS.fullmatch(layout):
+        return sum(int(group) for group in speakers.groups() if group)
+    return None
 
 
 def _declared_seconds(banner: str, text: str) -> float | None:

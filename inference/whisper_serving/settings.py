@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from whisperstack_contract.limits import AUDIO_FILE_BYTES
 from whisperstack_contract.variables import CPU, GPU, HARDWARE, MAX_AUDIO_SECONDS, MODEL_DIGEST
 
 _DEFAULT_MAX_AUDIO_SECONDS: Final = 4 * 3600.0
@@ -28,6 +29,7 @@ class Settings:
     ffmpeg: str
     hardware: str | None = None
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
+    max_audio_bytes: int = AUDIO_FILE_BYTES
     # ffmpeg decodes several hundred times faster than real time, so whatever takes this long is stuck.
     decoding_timeout_seconds: float = 300.0
 

@@ -54,7 +54,7 @@ class Transcriber:
         # Before decoding, which can take minutes.
         self._engine.check_options(request.options)
         started = time.perf_counter()
-        recording = decode(request.audio, self._settings)
+        recording = decode(request.audio, self._settings, request.options)
         decoded = time.perf_counter()
         if has_sound(recording.samples, SAMPLE_RATE_HZ):
             recognition = self._engine.recognise(recording.samples, request.options)

@@ -1,6 +1,7 @@
 """What is wrong with a file is told apart, and named in words that help whoever uploaded it."""
 
 import dataclasses
+import resource
 import shlex
 import struct
 import tempfile
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whisper_serving.audio import decode
-from whisper_serving.decoder_log import read_decoder_log
+from whisper_serving.decoder_log import AudioTrack, read_decoder_log
 from whisper_serving.riff import declared_wav_seconds
 from whisper_serving.settings import Settings
 from whisperstack_contract.errors import (
@@ -23,9 +24,11 @@ from whisperstack_contract.errors import (
     NoAudioTrackError,
     NoSamplesError,
     NotAudioError,
+    UnsupportedAudioError,
 )
 
 Generate = Callable[..., bytes]
+Monkey = pytest.MonkeyPatch
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_a_small_file_that_unpacks_to_hours_is_refused(settings: Settings) -> No
     # One sample a second, so 20 KB play for five and a half hours.
     body = b"\x80" * 20_000
     header = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 1, 1, 1, 8) + b"data" + struct.pack("<I", len(body))
-    with pytest.raises(AudioTooLongError, match="the limit is 14400 s"):
+    with pytest.raises(UnsupportedAudioError, match="the sample rate is 1 Hz; 4000 to 192000 Hz are accepted; resample"):
         decode(b"RIFF" + struct.pack("<I", len(header) + len(body)) + header + body, settings)
 
 
@@ -179,18 +182,37 @@ def test_a_decoder_that_crashes_does_not_take_the_worker_along(fake_ffmpeg: Call
         decode(b"anything", fake_ffmpeg(f"echo {shlex.quote(_BANNER)} >&2; kill -SEGV $$"))
 
 
-def test_a_full_disk_is_not_the_recordings_fault(fake_ffmpeg: Callable[[str], Settings]) -> None:
-    with pytest.raises(InferenceFailedError, match="disk space"):
-        decode(b"anything", fake_ffmpeg("echo 'av_interleaved_write_frame(): No space left on device' >&2; exit 1"))
+def test_a_full_disk_is_not_the_recordings_fault(settings: Settings, jfk: bytes) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(InferenceFailedError, match=f"cannot store the {len(jfk)} bytes"):
+            decode(jfk, settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_long_log_is_read_at_both_ends(fake_ffmpeg: Callable[[str], Settings]) -> None:
     noise = (
         "i=0; while [ $i -lt 4000 ]; do echo '[mp3 @ 0x1] Header missing, Header missing, Header missing' >&2; i=$((i+1)); done"
     )
-    script = f"echo {shlex.quote(_BANNER)} >&2\n{noise}\necho 'No space left on device' >&2; exit 1"
-    with pytest.raises(InferenceFailedError):
+    script = f"echo {shlex.quote(_BANNER)} >&2\n{noise}\necho 'Cannot allocate memory' >&2; exit 1"
+    with pytest.raises(DecodingFailedError, match=r"\(ogg, opus\) takes more memory than the 1024 MiB allowed"):
         decode(b"anything", fake_ffmpeg(script))
+
+
+def test_the_decoder_runs_confined(fake_ffmpeg: Callable[[str], Settings], tmp_path: Path, monkeypatch: Monkey) -> None:
+    """1 GiB of addresses, 32 files, no core, an empty folder, none of the worker's variables, and nothing that it can write."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    target = tmp_path / "written"
+    script = (
+        f'facts="$(ulimit -v) $(ulimit -n) $(ulimit -c) $(ls -A . | wc -l) ${{AWS_SECRET_ACCESS_KEY:-none}}"\n'
+        f"(echo text > {target}) 2> /dev/null\n"
+        f"""printf 'Input #0, %s, from x\\n' "$(echo $facts | tr ' ' '/')" >&2; exit 1"""
+    )
+    with pytest.raises(NoAudioTrackError, match=r"\(1048576/32/0/0/none\)"):
+        decode(b"anything", fake_ffmpeg(script))
+    assert not target.exists() or target.read_text() == ""
 
 
 def test_samples_are_floats_between_minus_one_and_one(settings: Settings, generate: Generate) -> None:
@@ -216,8 +238,8 @@ def test_the_codec_is_the_inputs_and_not_the_outputs(indent: str) -> None:
         f"Stream mapping:\nOutput #0, s16le, to 'file:y':\n{indent}Stream #0:0: Audio: pcm_s16le\n"
     )
     log = read_decoder_log(text)
-    assert (log.container, log.codec, log.declared_seconds) == ("matroska", "opus", 1.0)
-    assert read_decoder_log(text.replace("Audio: opus", "Data: none")).codec is None
+    assert (log.container, log.tracks, log.declared_seconds) == ("matroska", (AudioTrack("opus", 48_000, None),), 1.0)
+    assert read_decoder_log(text.replace("Audio: opus", "Data: none")).tracks == ()
 
 
 def _wav(size_bytes: int, byte_rate: int = 32_000, before_data: bytes = b"") -> bytes:

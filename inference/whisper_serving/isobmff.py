@@ -1,0 +1,83 @@
+"""Whether a track of an MP4 or M4A file is encrypted.
+
+ffmpeg hides it: it shows the codec below the encryption, and decodes what it cannot decrypt into noise.
+Source of the layout: ISO/IEC 14496-12 (boxes), 23001-7 (common encryption).
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+_HEADER: Final = struct.Struct(">I4s")
+_LARGE_SIZE: Final = struct.Struct(">Q")
+_SOUND: Final = b"soun"
+
+# Common encryption; what Apple and Audible sell.
+_ENCRYPTED: Final = frozenset({b"enca", b"drms", b"drmi", b"aavd", b"aaxc"})
+
+_TRACK_PATH: Final = (b"moov", b"trak", b"mdia")
+_DESCRIPTIONS_PATH: Final = (b"minf", b"stbl", b"stsd")
+_HANDLER_OFFSET: Final = 8  # in hdlr, after version, flags and a field of zeros
+_DESCRIPTIONS_OFFSET: Final = 8  # in stsd, after version, flags and a count
+
+# QuickTime files from before the standard start with any of the others.
+_FIRST_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
+
+# More than recordings have up to where their tracks are described: a file of nothing but tiny boxes must not keep us.
+_MOST_BOXES: Final = 100_000
+
+
+class _Box(NamedTuple):
+    name: bytes
+    start: int  # of what it holds
+    end: int
+
+
+def encrypted_audio_tracks(content: bytes | bytearray) -> frozenset[int]:
+    """The numbers of the encrypted audio tracks, counted from 0 among the audio tracks. Empty where `content` is no MP4."""
+    if content[4:8] not in _FIRST_BOXES:
+        return frozenset()
+    boxes = _Boxes(content)
+    tracks = boxes.inside(_Box(b"", 0, len(content)), _TRACK_PATH)
+    return frozenset(number for number, track in enumerate(filter(boxes.is_sound, tracks)) if boxes.is_encrypted(track))
+
+
+class _Boxes:
+    def __init__(self, content: bytes | bytearray) -> None:
+        self._content = content
+        self._left = _MOST_BOXES
+
+    def is_sound(self, media: _Box) -> bool:
+        starts = [box.start + _HANDLER_OFFSET for box in self._read(media.start, media.end) if box.name == b"hdlr"]
+        return any(self._content[start : start + len(_SOUND)] == _SOUND for start in starts)
+
+    def is_encrypted(self, media: _Box) -> bool:
+        return any(
+            entry.name in _ENCRYPTED
+            for descriptions in self.inside(media, _DESCRIPTIONS_PATH)
+            for entry in self._read(descriptions.start + _DESCRIPTIONS_OFFSET, descriptions.end)
+        )
+
+    def inside(self, outer: _Box, path: tuple[bytes, ...]) -> Iterator[_Box]:
+        """The boxes at the end of `path`."""
+        for box in self._read(outer.start, outer.end):
+            if box.name == path[0]:
+                if len(path) == 1:
+                    yield box
+                else:
+                    yield from self.inside(box, path[1:])
+
+    def _read(self, start: int, end: int) -> Iterator[_Box]:
+        while start + _HEADER.size <= end and self._left:
+            self._left -= 1
+            size_bytes, name = _HEADER.unpack_from(self._content, start)
+            header_bytes = _HEADER.size
+            if size_bytes == 1 and start + _HEADER.size + _LARGE_SIZE.size <= end:
+                (size_bytes,) = _LARGE_SIZE.unpack_from(self._content, start + _HEADER.size)
+                header_bytes += _LARGE_SIZE.size
+            elif size_bytes == 0:  # to the end of the file
+                size_bytes = end - start
+            if size_bytes < header_bytes:
+                return
+            yield _Box(name, start + header_bytes, min(start + size_bytes, end))
+            start += size_bytes

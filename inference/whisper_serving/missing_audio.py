@@ -1,0 +1,50 @@
+"""Tells when a transcript cannot be complete, because not all of the recording is there."""
+
+from typing import Final
+
+from whisper_serving.ogg import ends_within_a_page
+from whisperstack_contract.transcript import AudioFacts
+from whisperstack_contract.transcript import Warning as TranscriptWarning
+
+# Encoders pad, and containers round: less missing than this means nothing.
+_MISSING_SECONDS: Final = 1.0
+_MISSING_SHARE: Final = 0.02
+
+# One or two are ordinary: a tag that looks like sound at the end, a first frame that refers to one before it.
+_DAMAGES: Final = 3
+
+
+def missing_audio(content: bytes | bytearray, facts: AudioFacts, damages: int) -> tuple[TranscriptWarning, ...]:
+    """damages: how many places the decoder complained about."""
+    found = (_shortfall(facts) or _cut_off(content, facts), _damage(damages))
+    return tuple(warning for warning in found if warning)
+
+
+def _shortfall(facts: AudioFacts) -> TranscriptWarning | None:
+    declared, decoded = facts.declared_seconds, facts.decoded_seconds
+    if declared is None or declared - decoded <= max(_MISSING_SECONDS, _MISSING_SHARE * declared):
+        return None
+    return TranscriptWarning(
+        "truncated_audio",
+        f"the file declares {declared:.1f} s, but holds {decoded:.1f} s of sound; "
+        f"if the recording should be longer, upload it again",
+    )
+
+
+def _cut_off(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning | None:
+    if not ends_within_a_page(content):
+        return None
+    return TranscriptWarning(
+        "truncated_audio",
+        f"the file was cut off after {facts.decoded_seconds:.1f} s of sound, and does not say how long it was; upload it again",
+    )
+
+
+def _damage(damages: int) -> TranscriptWarning | None:
+    if damages < _DAMAGES:
+        return None
+    return TranscriptWarning(
+        "damaged_audio",
+        f"the recording is damaged in at least {damages} places, where words may be missing; "
+        f"upload it again if there is a better copy",
+    )

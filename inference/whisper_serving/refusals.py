@@ -1,0 +1,114 @@
+"""Why a file gives no samples, in words that help whoever uploaded it."""
+
+import signal
+from typing import Final
+
+from whisper_serving.decoder_launch import EXIT_NOT_STARTED
+from whisper_serving.decoder_log import AudioTrack, DecoderLog
+from whisperstack_contract.errors import (
+    AudioTooLongError,
+    DecodingFailedError,
+    DecodingTimedOutError,
+    EncryptedAudioError,
+    InferenceFailedError,
+    InvalidOptionsError,
+    NoAudioTrackError,
+    NoSamplesError,
+    NotAudioError,
+    TranscriptionError,
+    UnsupportedAudioError,
+)
+from whisperstack_contract.limits import (
+    AUDIO_CHANNELS,
+    AUDIO_HIGHEST_SAMPLE_RATE_HZ,
+    AUDIO_LOWEST_SAMPLE_RATE_HZ,
+    DECODER_MEMORY_BYTES,
+    MIB,
+)
+
+_CONVERT: Final = "convert it to WAV, FLAC, MP3 or M4A and upload that"
+
+
+def check_track(log: DecoderLog, number: int, encrypted: bool) -> None:
+    """Raises what is wrong with audio track `number` by what the file says of itself, before it is decoded."""
+    if not log.tracks:
+        raise NoAudioTrackError(f"the file ({log.container}) has no audio track; upload a recording with sound")
+    if number >= len(log.tracks):
+        raise InvalidOptionsError(
+            f"audio_track is {number}; the file has {len(log.tracks)} audio track{'s' if len(log.tracks) > 1 else ''}, "
+            f"counted from 0; name one up to {len(log.tracks) - 1}"
+        )
+    track = log.tracks[number]
+    if encrypted or log.encrypted:
+        raise EncryptedAudioError(
+            f"the audio track ({log.container}, {track.codec}) is encrypted; upload a recording without copy protection"
+        )
+    _check_range(track)
+
+
+def _check_range(track: AudioTrack) -> None:
+    lowest, highest = AUDIO_LOWEST_SAMPLE_RATE_HZ, AUDIO_HIGHEST_SAMPLE_RATE_HZ
+    # 0 is what a file has that does not say it; the decoder may know better.
+    if track.sample_rate_hz and not lowest <= track.sample_rate_hz <= highest:
+        raise UnsupportedAudioError(
+            f"the sample rate is {track.sample_rate_hz} Hz; {lowest} to {highest} Hz are accepted; resample it before upload"
+        )
+    if track.channels is not None and track.channels > AUDIO_CHANNELS:
+        raise UnsupportedAudioError(
+            f"the recording has {track.channels} channels; at most {AUDIO_CHANNELS} are accepted; mix it down before upload"
+        )
+
+
+def too_long(seconds: float, limit_seconds: float) -> TranscriptionError:
+    return AudioTooLongError(
+        f"the audio is at least {seconds:.0f} s long; the limit is {limit_seconds:.0f} s; split it before upload"
+    )
+
+
+def timed_out(limit_seconds: float) -> TranscriptionError:
+    return DecodingTimedOutError(
+        f"decoding took longer than {limit_seconds:g} s; "
+        f"try again, and convert the recording to WAV or FLAC if that does not help"
+    )
+
+
+def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float) -> TranscriptionError:
+    """Why the decoder ended with an error, or with nothing."""
+    if exit_code == EXIT_NOT_STARTED:
+        return InferenceFailedError("the decoder cannot be started on this instance; see the endpoint's log")
+    if exit_code < 0:
+        return _ended_by_signal(-exit_code, log, timeout_seconds)
+    if log.memory_short:
+        return _memory_short(log)
+    if log.index_missing:
+        return DecodingFailedError("the file is incomplete: the index that MP4 and M4A files need is missing; upload it again")
+    if log.container is None or log.guessed:
+        return NotAudioError(f"the file is no audio or video in a format that can be read; {_CONVERT}")
+    if not log.tracks:
+        return NoAudioTrackError(f"the file ({log.container}) has no audio track; upload a recording with sound")
+    if exit_code and log.codec_refused:
+        return UnsupportedAudioError(f"the audio's codec ({_names(log)}) is none that is accepted; {_CONVERT}")
+    if exit_code or log.damages:
+        return DecodingFailedError(f"the audio in this file ({_names(log)}) cannot be decoded; it is damaged: {_CONVERT}")
+    return NoSamplesError(f"the audio track ({_names(log)}) holds no sound at all (0 samples); upload it again")
+
+
+def _ended_by_signal(number: int, log: DecoderLog, timeout_seconds: float) -> TranscriptionError:
+    if number == signal.SIGXCPU:
+        return timed_out(timeout_seconds)
+    if number == signal.SIGKILL:
+        # Nobody here kills a decoder whose end is waited for. The system does where the instance runs out of memory.
+        return InferenceFailedError("the decoder was killed, probably because the instance ran out of memory; try again")
+    if log.memory_short:
+        return _memory_short(log)
+    return DecodingFailedError(f"the decoder crashed on this file ({_names(log)}); {_CONVERT}")
+
+
+def _memory_short(log: DecoderLog) -> TranscriptionError:
+    return DecodingFailedError(
+        f"decoding this file ({_names(log)}) takes more memory than the {DECODER_MEMORY_BYTES // MIB} MiB allowed; {_CONVERT}"
+    )
+
+
+def _names(log: DecoderLog) -> str:
+    return ", ".join(filter(None, [log.container, *(track.codec for track in log.tracks[:1])])) or "of unknown format"
