@@ -35,7 +35,7 @@ class _Box(NamedTuple):
 
 def encrypted_audio_tracks(content: bytes | bytearray) -> frozenset[int]:
     """The numbers of the encrypted audio tracks, counted from 0 among the audio tracks. Empty where `content` is no MP4."""
-    if content[4:8] not in _FIRST_BOXES:
+    if bytes(content[4:8]) not in _FIRST_BOXES:
         return frozenset()
     boxes = _Boxes(content)
     tracks = boxes.inside(_Box(b"", 0, len(content)), _TRACK_PATH)
