@@ -70,12 +70,15 @@ class RunningStack:
         return self._request("POST", "/invocations", body, headers, seconds)
 
     def processes(self) -> list[psutil.Process]:
-        return psutil.Process(self._process.pid).children(recursive=True)
+        """All of the stack's; by their group, for Java outlives the process that starts it."""
+        return [process for process in psutil.process_iter() if _group(process) == self._process.pid]
 
     def workers(self) -> list[psutil.Process]:
         """The Python processes that hold a copy of the model."""
-        names = ("model_service_worker", "mms_service", "model-service-worker", "--sock-type", "--sock-name")
-        return [process for process in self.processes() if any(name in " ".join(_command(process)) for name in names)]
+        # Multi Model Server forks them from a process that holds no model.
+        named = [process for process in self.processes() if "model_service_worker" in " ".join(_command(process))]
+        parents = {process.ppid() for process in named}
+        return [process for process in named if process.pid not in parents]
 
     def java(self) -> psutil.Process:
         return next(process for process in self.processes() if _command(process)[:1] and "java" in _command(process)[0])
@@ -134,6 +137,13 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
     finally:
         process.stop(grace_seconds=1)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _group(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
 
 
 def _command(process: psutil.Process) -> list[str]:
