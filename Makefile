@@ -22,7 +22,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: serving-test serving-test-short help demo local test lint typecheck imports unit end-to-end synth deploy build docs check-docs clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ imports: setup
 
 docs: setup ## write the pages that are taken from the code: tables and whole pages in docs/
 	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract $(PY) docs/generate.py
+
+snapshots: setup ## write tests/infra/snapshots anew, after a change of the templates that is meant
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" UPDATE_SNAPSHOTS=1 $(PY) -m pytest -q tests/infra/test_snapshots.py
 
 check-docs: setup
 	@echo "== generated docs"

@@ -14,6 +14,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
 from infra.environments import environment_names, find_environment
+from infra.operations import OperationsSettings
 from tests.infra.synthesized import CONTEXT, synthesize
 
 
@@ -78,7 +79,8 @@ def test_everything_that_is_accepted_is_found(tmp_path, monkeypatch, enforce):
     Collected.accepted.clear()
     monkeypatch.setattr("infra.findings.Validations", Collected)
     environment = find_environment("dev")
-    operations = dataclasses.replace(environment.operations, enforce_instance_hours=enforce, monthly_budget_usd=100)
+    email = "oncall@example.com" if enforce else None
+    operations = OperationsSettings(alarm_email=email, enforce_instance_hours=enforce)
     with pytest.raises(RuntimeError, match="ValidationFailed: ERROR"):
         synthesize(dataclasses.replace(environment, operations=operations), tmp_path)
     report = json.loads((tmp_path / "validation-report.json").read_text())
