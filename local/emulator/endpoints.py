@@ -5,81 +5,29 @@ reason; a container that dies is started again, as SageMaker does.
 """
 
 import logging
-import shutil
-import socket
-import sys
 import tarfile
 import threading
-import time
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-import requests
 from botocore.exceptions import ClientError
 from moto.sagemaker.models import FakeEndpoint, SageMakerModelBackend
 
-from local.emulator.model_data import fetch_model
+from local.emulator.containers import ContainerError, ModelContainer, prepare_model
 from local.emulator.surroundings import Surroundings, replace
-from local.processes import ChildProcess
 
 _log = logging.getLogger(__name__)
 
-_SERVER: Final = Path(__file__).with_name("model_server.py")
-_PING_SECONDS: Final = 0.1
-_START_SECONDS: Final = 60.0
 
-
-class EndpointNotServingError(Exception):
-    """The endpoint cannot take a request; the message says why."""
+@dataclass
+class _OfEndpoint:
+    endpoint: FakeEndpoint
+    config: dict[str, Any]
 
 
 @dataclass
-class Container:
-    """One endpoint's process. Requests go to `url`."""
-
-    endpoint: FakeEndpoint
-    config: dict[str, Any]
-    folder: Path
-    environment: dict[str, str]
-    log: Path
-    process: ChildProcess | None = None
-    url: str = ""
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def invoke(self, body: bytes, headers: dict[str, str], timeout_seconds: float) -> tuple[int, bytes]:
-        """(status, body) of /invocations. Raises EndpointNotServingError where nobody answers in time."""
-        if not self.url:
-            raise EndpointNotServingError(f"endpoint {self.endpoint.endpoint_name} is {self.endpoint.endpoint_status}")
-        try:
-            response = requests.post(f"{self.url}/invocations", data=body, headers=headers, timeout=timeout_seconds)
-        except requests.RequestException as error:
-            raise EndpointNotServingError(f"the container of {self.endpoint.endpoint_name} did not answer: {error}") from error
-        return response.status_code, response.content
-
-    def start(self) -> None:
-        """Start the process and return once it answers /ping. Raises EndpointNotServingError."""
-        port = _free_port()
-        self.process = ChildProcess(
-            [sys.executable, "-I", str(_SERVER), str(self.folder), str(port)], self.environment, self.log, self.folder
-        )
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if (code := self.process.exit_code()) is not None:
-                raise EndpointNotServingError(f"the container ended with {code}; see {self.log}")
-            try:
-                requests.get(f"http://127.0.0.1:{port}/ping", timeout=_START_SECONDS)
-            except requests.ConnectionError:
-                time.sleep(_PING_SECONDS)
-                continue
-            self.url = f"http://127.0.0.1:{port}"
-            return
-        raise EndpointNotServingError(f"the container did not answer /ping in {_START_SECONDS:.0f} s; see {self.log}")
-
-    def stop(self) -> None:
-        self.stopping.set()
-        if self.process:
-            self.process.kill()
+class Container(ModelContainer, _OfEndpoint):
+    """One endpoint's process."""
 
 
 class Endpoints:
@@ -116,7 +64,7 @@ class Endpoints:
             with self._lock:
                 self._containers[endpoint.endpoint_name] = container
             container.start()
-        except (EndpointNotServingError, ClientError, tarfile.TarError, OSError, ValueError) as error:
+        except (ContainerError, ClientError, tarfile.TarError, OSError, ValueError) as error:
             endpoint.endpoint_status = "Failed"
             endpoint.failure_reason = str(error)  # type: ignore[assignment]  # moto never sets it
             _log.exception("endpoint %s", endpoint.endpoint_name)
@@ -133,40 +81,17 @@ class Endpoints:
             container.url = ""
             try:
                 container.start()
-            except EndpointNotServingError:
+            except ContainerError:
                 _log.exception("endpoint %s", container.endpoint.endpoint_name)
 
     def _unpacked(self, endpoint: FakeEndpoint, sagemaker: Any) -> Container:
         config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint.endpoint_config_name)
         variant = config["ProductionVariants"][0]
         model = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
-        folder = self._surroundings.state / "endpoints" / endpoint.endpoint_name
-        shutil.rmtree(folder, ignore_errors=True)
-        model_folder = folder / "model"
-        model_folder.mkdir(parents=True)
-        fetch_model(self._surroundings.client("s3"), model, model_folder)
-        temporary = folder / "tmp"
-        temporary.mkdir()
-        return Container(
-            endpoint=endpoint,
-            config=config,
-            folder=model_folder,
-            # What the image sets and the model's own variables; no credentials: the endpoint is network-isolated.
-            environment={
-                "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
-                "LANG": "C.UTF-8",
-                "HOME": str(folder),
-                "TMPDIR": str(temporary),
-                **{name: str(value) for name, value in model.get("Environment", {}).items()},
-            },
-            log=self._surroundings.logs / "endpoints" / f"{endpoint.endpoint_name}.log",
-        )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        name = endpoint.endpoint_name
+        folder, environment = prepare_model(self._surroundings, model, self._surroundings.state / "endpoints" / name, {})
+        log = self._surroundings.logs / "endpoints" / f"{name}.log"
+        return Container(endpoint=endpoint, config=config, name=name, folder=folder, environment=environment, log=log)
 
 
 def install(surroundings: Surroundings) -> Endpoints:

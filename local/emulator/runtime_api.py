@@ -9,7 +9,8 @@ from moto.core.exceptions import JsonRESTError
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
 from local.emulator.async_inference import AsyncInference, AsyncRequest
-from local.emulator.endpoints import Container, EndpointNotServingError, Endpoints
+from local.emulator.containers import ContainerError
+from local.emulator.endpoints import Container, Endpoints
 from local.emulator.surroundings import replace
 
 # Source: sagemaker-runtime API model, InvokeEndpointAsync (botocore 1.44.5).
@@ -28,7 +29,7 @@ def install(endpoints: Endpoints, async_inference: AsyncInference) -> None:
             raise JsonRESTError("ValidationError", "this endpoint is asynchronous; call InvokeEndpointAsync")
         try:
             status, body = container.invoke(self.body, _headers_for_the_container(self.headers), _REAL_TIME_SECONDS)
-        except EndpointNotServingError as error:
+        except ContainerError as error:
             raise JsonRESTError("ServiceUnavailable", str(error)) from error
         if status != 200:
             return _model_error(status, body)
