@@ -57,14 +57,14 @@ imports: setup
 	@PYTHONPATH=.:contract:inference:lambda $(BIN)/lint-imports
 
 docs: setup ## write the pages that are taken from the code: tables and whole pages in docs/
-	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract $(PY) docs/generate.py
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:lambda $(PY) docs/generate.py
 
 snapshots: setup ## write tests/infra/snapshots anew, after a change of the templates that is meant
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" UPDATE_SNAPSHOTS=1 $(PY) -m pytest -q tests/infra/test_snapshots.py
 
 check-docs: setup
 	@echo "== generated docs"
-	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract $(PY) docs/generate.py --check
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:lambda $(PY) docs/generate.py --check
 
 unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"

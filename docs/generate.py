@@ -14,6 +14,7 @@ from infra.environments import environment_names, find_environment
 from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
+from operations.cli import app as operations_app
 from whisperstack_contract.errors import ERRORS_BY_CODE
 
 DOCS: Final = Path(__file__).resolve().parent
@@ -35,9 +36,9 @@ def error_codes() -> str:
 
 
 def commands() -> str:
-    """The help texts of make and of both command lines."""
+    """The help texts of make and of every command line."""
     shown = [("make help", _make_help())]
-    for module, app in (("local", local_app), ("model_build", model_build_app)):
+    for module, app in (("local", local_app), ("model_build", model_build_app), ("operations", operations_app)):
         names = sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a Typer app with commands is a group
         for arguments in ([], *([name] for name in names)):
             line = " ".join(["python -m", module, *arguments, "--help"])

@@ -1,0 +1,65 @@
+"""What an operator sees of a recording's jobs."""
+
+import json
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from operations.cli import app
+from tests.unit.pipeline import AUDIO_BUCKET, TABLE, TRANSCRIPTS_BUCKET, Pipeline, failed, object_created
+from whisperstack_contract.jobs import job_id
+
+
+@pytest.fixture
+def run(pipeline: Pipeline):
+    """Runs a command against stacks as they are named in an account."""
+    outputs = {
+        "JobTableName": TABLE,
+        "AudioBucketName": AUDIO_BUCKET,
+        "TranscriptsBucketName": TRANSCRIPTS_BUCKET,
+        "AnnouncementsTopicArn": pipeline.topic,
+    }
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {name: {"Value": value} for name, value in outputs.items()},
+    }
+    boto3.client("cloudformation").create_stack(StackName="Whisperstack-dev-Storage", TemplateBody=json.dumps(template))
+    return lambda *arguments: CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_a_job_is_shown_by_its_key_and_by_its_id(run, pipeline, submit, record):
+    source = pipeline.upload("incoming/a.mp3")
+    submit(object_created(source))
+    record(failed(source, "the worker died"))
+    for subject in ("incoming/a.mp3", job_id(source)):
+        shown = run("status", subject)
+        assert shown.exit_code == 0
+        assert f"job          {job_id(source)}" in shown.stdout
+        assert "state        failed" in shown.stdout
+        assert "inference_failed" in shown.stdout
+        assert "errors/a.mp3.error.json" in shown.stdout
+
+
+def test_the_jobs_of_all_versions_of_a_key_are_shown_the_newest_first(run, pipeline, submit):
+    sources = [pipeline.upload("incoming/a.mp3") for _ in range(2)]
+    pipeline.upload("incoming/a.mp3.bak")
+    submit(*map(object_created, sources))
+    shown = run("status", "incoming/a.mp3").stdout
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("job ")] == [
+        job_id(source) for source in reversed(sources)
+    ]
+
+
+@pytest.mark.parametrize("subject", ["a" * 52, "incoming/none.mp3", "talk.mp3", ""])
+def test_what_is_not_there_is_said_in_a_sentence(run, subject):
+    shown = run("status", subject)
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("Error: ")
+    assert subject in shown.stderr
+
+
+def test_an_environment_that_is_not_deployed_is_said_in_a_sentence(run):
+    shown = run("status", "incoming/a.mp3", "--env", "prod")
+    assert shown.exit_code == 2
+    assert "Whisperstack-prod-Storage" in shown.stderr
