@@ -22,7 +22,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ docs: setup ## write the pages that are taken from the code: tables and whole pa
 
 snapshots: setup ## write tests/infra/snapshots anew, after a change of the templates that is meant
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" UPDATE_SNAPSHOTS=1 $(PY) -m pytest -q tests/infra/test_snapshots.py
+
+refresh-images: setup ## infra/images.json from AWS's newest table, with the difference   [CHECK=1: compare only]
+	@test -n "$(CHECK)" || { $(LOCK) --upgrade --no-deps requirements-images.in -o requirements-images.txt && $(call commented,requirements-images); }
+	@$(MAKE) --no-print-directory build/sagemaker-core/.fetched
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" $(PY) -m infra.refresh_images build/sagemaker-core $(if $(CHECK),--check)
 
 check-docs: setup
 	@echo "== generated docs"
@@ -101,7 +106,7 @@ deploy: setup ## storage, then the model artefact, then the rest   [ENV=dev]
 
 setup-synth: $(VENV)/.synth node_modules/.installed
 
-setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched
+setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched build/sagemaker-core/.fetched
 
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11, or name another with PYTHON=…"; exit 1; }
@@ -146,6 +151,12 @@ build/wheels/.fetched: requirements-container.txt $(VENV)/.model
 	@$(PY) -m model_build fetch-packages
 	@touch $@
 
+# AWS's table of its images, which a test compares with ours.
+build/sagemaker-core/.fetched: requirements-images.txt $(VENV)/.created
+	@rm -rf build/sagemaker-core
+	@$(PIP) --quiet --require-hashes --no-deps --target build/sagemaker-core -r requirements-images.txt
+	@touch $@
+
 # npm is called through node: the wheel's own npm script is a copied link that points nowhere.
 node_modules/.installed: package-lock.json $(VENV)/.synth
 	@echo "Setting up: CDK CLI"
@@ -154,6 +165,8 @@ node_modules/.installed: package-lock.json $(VENV)/.synth
 
 # The override takes torch and triton out of the lock; requirements-torch.txt says why.
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# A lock begins with what its source says of itself.
+commented = { grep '^\#' $(1).in; cat $(1).txt; } > build/locked.txt && mv build/locked.txt $(1).txt
 # For the serving image (infra/images.json): its Python, a platform that its glibc is new enough for, its numpy.
 CONTAINER_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 --generate-hashes \
 	--no-header
@@ -172,5 +185,6 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	$(LOCK) requirements-build.in -o requirements-build.txt
 	$(LOCK) requirements-serving.in -c requirements-build.txt --override build/lock-overrides.txt -o requirements-serving.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
-	for name in requirements requirements-model requirements-container requirements-build requirements-serving requirements-dev; do \
-	  { grep '^#' $$name.in; cat $$name.txt; } > build/locked.txt && mv build/locked.txt $$name.txt; done
+	$(LOCK) --no-deps requirements-images.in -o requirements-images.txt
+	for name in requirements requirements-model requirements-container requirements-build requirements-serving requirements-dev requirements-images; do \
+	  $(call commented,$$name); done

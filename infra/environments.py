@@ -7,6 +7,7 @@ from typing import Final
 from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError, require_range
+from infra.gpu_workers import require_workers
 from infra.images import DEFAULT_IMAGE
 from infra.instances import Hardware, InstanceType
 from infra.operations import OperationsSettings
@@ -22,9 +23,6 @@ WHISPER_MODELS: Final = (
     *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
     *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
 )
-
-# Source: CreateEndpointConfig API, AsyncInferenceClientConfig.
-MAX_WORKERS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,6 @@ class AsynchronousSettings:
         if self.model not in WHISPER_MODELS:
             raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
-        require_range("workers", self.workers, 1, MAX_WORKERS)
         if self.max_audio_seconds < 1:
             raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
         instance = InstanceType.parse(self.instance_type)
@@ -62,11 +59,7 @@ class AsynchronousSettings:
                 f"hardware is {self.hardware}, but {self.instance_type} has {'a' if instance.has_gpu else 'no'} GPU; "
                 f"set hardware to {Hardware.GPU if instance.has_gpu else Hardware.CPU} or choose another instance type"
             )
-        if self.hardware is Hardware.CPU and self.workers > instance.vcpus:
-            raise ConfigurationError(
-                f"workers is {self.workers}; {self.instance_type} has {instance.vcpus} vCPUs; "
-                "lower it, or choose a larger instance type"
-            )
+        require_workers(self.engine, self.model, instance, self.workers)
 
     @property
     def instance(self) -> InstanceType:

@@ -11,6 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from aws_cdk import Annotations
+from aws_cdk.region_info import RegionInfo
+from constructs import Construct
+
 from infra.errors import ConfigurationError
 from infra.instances import Hardware
 
@@ -46,10 +50,12 @@ class ServingImage:
                 f"region {region!r} has no image {self.repository}; choose one of: {', '.join(sorted(self.accounts))}"
             )
 
-    def uri(self, region: str, url_suffix: str = "amazonaws.com") -> str:
+    def uri(self, region: str) -> str:
         """The full address in `region`. Raises ConfigurationError where that has none."""
         self.require_region(region)
-        return f"{self.accounts[region]}.dkr.ecr.{region}.{url_suffix}/{self.repository}:{self.tag}"
+        # A region that this version of the CDK does not know yet is one of the public ones.
+        suffix = RegionInfo.get(region).domain_suffix or "amazonaws.com"
+        return f"{self.accounts[region]}.dkr.ecr.{region}.{suffix}/{self.repository}:{self.tag}"
 
 
 def find_image(name: str, engine: str, hardware: Hardware) -> ServingImage:
@@ -82,6 +88,16 @@ def find_image(name: str, engine: str, hardware: Hardware) -> ServingImage:
         inference_ami_version=table["gpu_inference_ami_version"] if gpu else None,
         transform_ami_version=table["gpu_transform_ami_version"] if gpu else None,
     )
+
+
+def warn_where_patches_end(scope: Construct, image: ServingImage) -> None:
+    """At every synth, whatever the date: the same commit says the same."""
+    if image.patched_until is not None:
+        Annotations.of(scope).add_warning_v2(
+            "whisperstack:imagePatchesEnd",
+            f"the image {image.name!r} ({image.repository}:{image.tag}) has security patches until {image.patched_until} only; "
+            f"choose the image {DEFAULT_IMAGE!r}, which is still patched, unless its serving stack is what you need",
+        )
 
 
 def _engines(images: Mapping[str, Any]) -> list[str]:

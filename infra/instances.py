@@ -1,18 +1,23 @@
 """What synth must know of a SageMaker instance type: its processors, and whether it has a GPU and a disk of its own."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from infra.errors import ConfigurationError
+from whisperstack_contract.limits import GIB
 
 _NAME: Final = re.compile(r"ml\.(?P<family>[a-z]\w*)\.(?P<size>large|(?P<multiple>\d*)xlarge)")
 
-# Source: Amazon SageMaker pricing page, "accelerated computing" for inference, and the EC2 instance type pages: each of these
-# families has NVIDIA GPUs. Those whose name ends in d or n, and the three listed, come with local NVMe disks.
-_GPU_FAMILIES: Final = frozenset({"g4dn", "g5", "g6", "g6e", "p3", "p4d", "p4de", "p5", "p5e", "p5en"})
-_NVME_FAMILIES: Final = _GPU_FAMILIES - {"p3"}
+# GiB of memory of one GPU, by family. Source: Amazon SageMaker pricing page, "accelerated computing" for inference, and the EC2
+# instance type pages: T4, A10G, L4, L40S, V100, A100 twice, H100, H200 twice. All but p3 come with local NVMe disks.
+_GPU_GIB: Final[Mapping[str, int]] = MappingProxyType(
+    {"g4dn": 16, "g5": 24, "g6": 24, "g6e": 48, "p3": 16, "p4d": 40, "p4de": 80, "p5": 80, "p5e": 141, "p5en": 141}
+)
+_NVME_FAMILIES: Final = _GPU_GIB.keys() - {"p3"}
 _NVME_CPU_FAMILY: Final = re.compile(r"[cmr]\d[a-z]*d[a-z]*")
 
 
@@ -23,11 +28,17 @@ class Hardware(StrEnum):
 
 @dataclass(frozen=True)
 class InstanceType:
+    """gpu_bytes: memory of one of its GPUs, of which it may have several; 0 without one."""
+
     name: str
     vcpus: int
-    has_gpu: bool
+    gpu_bytes: int
     has_local_disk: bool
     """Its hardware encrypts a local NVMe disk, and SageMaker refuses a key for it. Source: CreateEndpointConfig, KmsKeyId."""
+
+    @property
+    def has_gpu(self) -> bool:
+        return self.gpu_bytes > 0
 
     @classmethod
     def parse(cls, name: str) -> "InstanceType":
@@ -39,4 +50,4 @@ class InstanceType:
         # AWS sizes are regular: large has 2 vCPUs, xlarge 4, and Nxlarge N times as many.
         vcpus = 2 if match["size"] == "large" else 4 * int(match["multiple"] or 1)
         local_disk = family in _NVME_FAMILIES or _NVME_CPU_FAMILY.fullmatch(family) is not None
-        return cls(name, vcpus, family in _GPU_FAMILIES, local_disk)
+        return cls(name, vcpus, _GPU_GIB.get(family, 0) * GIB, local_disk)

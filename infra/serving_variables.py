@@ -7,6 +7,7 @@ sagemaker-pytorch-inference 2.0.25. `make serving-test` runs both with what the 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from infra.errors import ConfigurationError
@@ -25,15 +26,47 @@ class ServingLimits:
     workers: int
 
 
-# What a longer timeout or a larger body is called, in each stack.
-_TIMEOUTS: Final = ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS",
-                    "MMS_DEFAULT_RESPONSE_TIMEOUT", "TS_DEFAULT_RESPONSE_TIMEOUT")  # fmt: skip
-_SIZES: Final = ("MMS_MAX_REQUEST_SIZE", "MMS_MAX_RESPONSE_SIZE", "TS_MAX_REQUEST_SIZE", "TS_MAX_RESPONSE_SIZE")
+@dataclass(frozen=True)
+class _Stack:
+    """timeouts, sizes, workers: what a longer answer, a larger body and more copies of the model are called.
+
+    least_seconds, least_bytes: the values of the AWS article on hosting Whisper that this project implements.
+    """
+
+    timeouts: tuple[str, ...]
+    sizes: tuple[str, ...]
+    workers: str
+    least_seconds: int
+    least_bytes: int
+
+
+_STACKS: Final[Mapping[str, _Stack]] = MappingProxyType(
+    {
+        "mms": _Stack(
+            ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "MMS_DEFAULT_RESPONSE_TIMEOUT"),
+            ("MMS_MAX_REQUEST_SIZE", "MMS_MAX_RESPONSE_SIZE"),
+            "MMS_DEFAULT_WORKERS_PER_MODEL",
+            least_seconds=900,
+            least_bytes=2_000_000_000,
+        ),
+        "torchserve": _Stack(
+            # SAGEMAKER_MODEL_SERVER_TIMEOUT is ignored here.
+            ("TS_DEFAULT_RESPONSE_TIMEOUT",),
+            ("TS_MAX_REQUEST_SIZE", "TS_MAX_RESPONSE_SIZE"),
+            "TS_DEFAULT_WORKERS_PER_MODEL",
+            least_seconds=1000,
+            least_bytes=100_000_000,
+        ),
+    }
+)
 
 
 def require_floors(variables: Mapping[str, str], limits: ServingLimits) -> None:
     """Raises ConfigurationError for a variable that would make the stack give up before SageMaker does, or refuse a body."""
-    floors = dict.fromkeys(_TIMEOUTS, limits.invocation_timeout_seconds) | dict.fromkeys(_SIZES, limits.payload_bytes)
+    floors: dict[str, int] = {}
+    for stack in _STACKS.values():
+        floors |= dict.fromkeys(stack.timeouts, limits.invocation_timeout_seconds)
+        floors |= dict.fromkeys(stack.sizes, limits.payload_bytes)
     for name, floor in floors.items():
         value = variables.get(name)
         if value is not None and not (value.isdecimal() and int(value) >= floor):
@@ -42,31 +75,16 @@ def require_floors(variables: Mapping[str, str], limits: ServingLimits) -> None:
 
 def serving_variables(stack: str, limits: ServingLimits, instance: InstanceType) -> dict[str, str]:
     """stack: as in images.json. Raises ConfigurationError for one that takes none of these limits."""
-    timeout_seconds = str(limits.invocation_timeout_seconds + _TIMEOUT_MARGIN_SECONDS)
-    size_bytes, workers = str(limits.payload_bytes), str(limits.workers)
-    match stack:
-        case "mms":
-            variables = {
-                "SAGEMAKER_MODEL_SERVER_TIMEOUT": timeout_seconds,
-                "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": timeout_seconds,
-                "MMS_DEFAULT_RESPONSE_TIMEOUT": timeout_seconds,
-                "MMS_MAX_REQUEST_SIZE": size_bytes,
-                "MMS_MAX_RESPONSE_SIZE": size_bytes,
-                "MMS_DEFAULT_WORKERS_PER_MODEL": workers,
-            }
-        case "torchserve":
-            # SAGEMAKER_MODEL_SERVER_TIMEOUT is ignored here.
-            variables = {
-                "TS_DEFAULT_RESPONSE_TIMEOUT": timeout_seconds,
-                "TS_MAX_REQUEST_SIZE": size_bytes,
-                "TS_MAX_RESPONSE_SIZE": size_bytes,
-                "TS_DEFAULT_WORKERS_PER_MODEL": workers,
-            }
-        case _:
-            raise ConfigurationError(
-                f"the serving stack {stack!r} takes no request as raw audio, which asynchronous and batch inference send; "
-                "use it for real-time only"
-            )
+    if stack not in _STACKS:
+        raise ConfigurationError(
+            f"the serving stack {stack!r} takes no request as raw audio, which asynchronous and batch inference send; "
+            "use it for real-time only"
+        )
+    names = _STACKS[stack]
+    seconds = max(names.least_seconds, limits.invocation_timeout_seconds + _TIMEOUT_MARGIN_SECONDS)
+    variables = dict.fromkeys(names.timeouts, str(seconds))
+    variables |= dict.fromkeys(names.sizes, str(max(names.least_bytes, limits.payload_bytes)))
+    variables[names.workers] = str(limits.workers)
     if not instance.has_gpu:
         # Unset, the image runs torch on one thread.
         variables["OMP_NUM_THREADS"] = str(max(1, instance.vcpus // limits.workers))

@@ -20,7 +20,7 @@ from infra.constructs.job_storage import JobStorage
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
 from infra.environments import AsynchronousSettings
-from infra.images import find_image
+from infra.images import find_image, warn_where_patches_end
 from infra.operations import OperationsSettings
 from infra.prices import instance_price
 from infra.serving_variables import require_floors, serving_variables
@@ -54,6 +54,7 @@ class AsynchronousStack(Stack):
             **settings.container_variables,
         }
         require_floors(container_variables, settings.serving_limits)
+        warn_where_patches_end(self, image)
         model = WhisperModel(
             self,
             "Model",

@@ -30,6 +30,13 @@ def test_the_serving_stack_outlasts_the_invocation_in_each_of_its_timeouts(stack
     assert all(int(variables[name]) > seconds for name in TIMEOUTS[stack])
 
 
+@pytest.mark.parametrize(("stack", "least_seconds", "least_bytes"), [("mms", 900, 2 * 10**9), ("torchserve", 1000, 10**8)])
+def test_no_value_is_below_the_articles(stack, least_seconds, least_bytes):
+    variables = serving_variables(stack, ServingLimits(invocation_timeout_seconds=60, payload_bytes=1, workers=1), GPU)
+    assert {int(variables[name]) for name in TIMEOUTS[stack]} == {least_seconds}
+    assert {int(variables[name]) for name in SIZES[stack]} == {least_bytes}
+
+
 @pytest.mark.parametrize("stack", ["mms", "torchserve"])
 def test_the_serving_stack_takes_the_largest_recording_that_the_service_takes(stack):
     variables = serving_variables(stack, LIMITS, GPU)
@@ -79,3 +86,11 @@ def test_the_pytorch_image_is_told_in_the_words_of_its_own_stack(tmp_path):
 def test_containers_are_told_what_hardware_they_were_deployed_on(tmp_path):
     template = synthesize(_with(), tmp_path).asynchronous
     assert template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]["WHISPERSTACK_HARDWARE"] == "cpu"
+
+
+def test_an_image_whose_patches_end_is_warned_of_at_synth(tmp_path, capfd):
+    synthesize(_with(), tmp_path / "huggingface")
+    assert "security patches" not in capfd.readouterr().err
+    synthesize(_with(image="pytorch"), tmp_path / "pytorch")
+    told = "'pytorch' (pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker) has security patches until 2026-06-30 only"
+    assert told in capfd.readouterr().err
