@@ -31,6 +31,8 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
         event_sources,
         functions,
         runtime_api,
+        state_machines,
+        transform_jobs,
     )
 
     cloudformation_types.install(surroundings)
@@ -41,6 +43,8 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     running_endpoints = endpoints.install(surroundings)
     requests = async_inference.AsyncInference(surroundings)
     runtime_api.install(running_endpoints, requests)
+    running_jobs = transform_jobs.install(surroundings)
+    state_machines.install(surroundings)
 
     server = make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
     threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True).start()
@@ -49,6 +53,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
 
     def stop() -> None:
         requests.stop()
+        running_jobs.stop()
         running_endpoints.stop()
         running_functions.stop()
 
