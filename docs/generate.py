@@ -79,6 +79,8 @@ def costs() -> str:
     for name in environment_names():
         environment = find_environment(name)
         settings = environment.asynchronous
+        if settings is None:
+            continue
         price = instance_price(settings.instance_type, environment.operations.instance_price_usd)
         minutes, most = settings.scaling.idle_minutes, settings.scaling.max_instances
         tail = None if price is None else price * minutes / 60

@@ -15,8 +15,6 @@ from infra.stacks.storage import StorageStack
 
 def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path: Path | None = None) -> None:
     """release_path: a release manifest to deploy instead of the one built under `root`. Raises ConfigurationError."""
-    settings = environment.asynchronous
-    release = find_release(root, settings.engine, settings.model, release_path)
     where = cdk.Environment(account=environment.account, region=environment.region)
     # Of the stacks, not of each resource in the templates: CloudFormation passes them on to all that can carry tags.
     tags = {"Project": "whisperstack", "Environment": environment.name}
@@ -39,17 +37,19 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         settings=environment.operations,
         project_tag=tags["Project"],
     )
-    AsynchronousStack(
-        app,
-        f"Whisperstack-{environment.name}-Asynchronous",
-        description="Whisperstack: asynchronous transcription",
-        env=where,
-        tags=tags,
-        storage=storage.storage,
-        settings=settings,
-        release=release,
-        log_retention=environment.log_retention,
-        alarm_topic=operations.alarm_topic,
-        operations=environment.operations,
-    )
+    if environment.asynchronous is not None:
+        settings = environment.asynchronous
+        AsynchronousStack(
+            app,
+            f"Whisperstack-{environment.name}-Asynchronous",
+            description="Whisperstack: asynchronous transcription",
+            env=where,
+            tags=tags,
+            storage=storage.storage,
+            settings=settings,
+            release=find_release(root, settings.engine, settings.model, release_path),
+            log_retention=environment.log_retention,
+            alarm_topic=operations.alarm_topic,
+            operations=environment.operations,
+        )
     Validations.of(app).add_plugins(AwsSolutionsChecks(app), ServerlessChecks(app))

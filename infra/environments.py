@@ -1,96 +1,91 @@
 """One value object for each environment. Constructs get the values and never learn the environment's name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 from aws_cdk.aws_logs import RetentionDays
 
-from infra.errors import ConfigurationError, require_range
-from infra.gpu_workers import require_workers
-from infra.images import DEFAULT_IMAGE
-from infra.instances import Hardware, InstanceType
+from infra.errors import ConfigurationError
+from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings
+from infra.instances import Hardware
 from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
-from infra.scaling import BacklogScalingSettings
-from infra.serving_variables import ServingLimits
-from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS, ASYNC_PAYLOAD_BYTES
-from whisperstack_contract.options import TranscriptionOptions
+from infra.served_model import ServedModel
 
-# Source: openai-whisper 20250625, whisper.available_models(). 'large' and 'turbo' are left out: what they mean moves with the
-# package, and a release is named by what it holds.
-WHISPER_MODELS: Final = (
-    *("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium"),
-    *("large-v1", "large-v2", "large-v3", "large-v3-turbo"),
-)
+_ACCOUNT: Final = re.compile(r"\d{12}")
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+# They become part of stack and endpoint names, which may have 63 characters.
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{0,11}")
 
-
-@dataclass(frozen=True)
-class AsynchronousSettings:
-    """The asynchronous endpoint.
-
-    workers: copies of the model in one instance, and so the invocations that it takes at a time.
-    invocation_timeout_seconds: how long one recording may take before the serving stack gives it up.
-    max_audio_seconds: the longest recording that can be transcribed within that time on this instance.
-    image: a name in infra/images.json. container_variables: of the container, over what the serving stack is told otherwise.
-    """
-
-    engine: str
-    model: str
-    hardware: Hardware
-    instance_type: str
-    max_audio_seconds: int
-    workers: int = 1
-    invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
-    default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
-    image: str = DEFAULT_IMAGE
-    container_variables: Mapping[str, str] = field(default_factory=dict)
-    scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
-
-    def __post_init__(self) -> None:
-        if self.model not in WHISPER_MODELS:
-            raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
-        require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
-        if self.max_audio_seconds < 1:
-            raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
-        instance = InstanceType.parse(self.instance_type)
-        if (self.hardware is Hardware.GPU) != instance.has_gpu:
-            raise ConfigurationError(
-                f"hardware is {self.hardware}, but {self.instance_type} has {'a' if instance.has_gpu else 'no'} GPU; "
-                f"set hardware to {Hardware.GPU if instance.has_gpu else Hardware.CPU} or choose another instance type"
-            )
-        require_workers(self.engine, self.model, instance, self.workers)
-
-    @property
-    def instance(self) -> InstanceType:
-        return InstanceType.parse(self.instance_type)
-
-    @property
-    def serving_limits(self) -> ServingLimits:
-        return ServingLimits(self.invocation_timeout_seconds, ASYNC_PAYLOAD_BYTES, self.workers)
+_Settings = TypeVar("_Settings", bound=ServedModel)
 
 
 @dataclass(frozen=True)
 class Environment:
     """account, region: None leaves the choice to the credentials at deployment.
 
+    asynchronous, realtime, batch: the inference options, each switched off by None or by leaving it out, and each with its own
+    engine, model, image and instances. realtime: by name, so that several engines can be had side by side.
     retain_data: whether buckets, key, table and topic survive the deletion of their stack.
     """
 
     name: str
-    asynchronous: AsynchronousSettings
     retain_data: bool
     log_retention: RetentionDays
+    asynchronous: AsynchronousSettings | None = None
+    realtime: Mapping[str, RealtimeSettings] = field(default_factory=dict)
+    batch: BatchSettings | None = None
     account: str | None = None
     region: str | None = None
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
 
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.realtime):
+            if not _NAME.fullmatch(name):
+                raise ConfigurationError(
+                    f"the name {name!r} must be 1 to 12 lower-case letters and digits; shorten or change it"
+                )
+        if self.account is not None and not _ACCOUNT.fullmatch(self.account):
+            raise ConfigurationError(f"account is {self.account!r}; it must have 12 digits; correct it, or set None")
+        if self.region is not None and not _REGION.fullmatch(self.region):
+            raise ConfigurationError(f"region is {self.region!r}; it must be such as 'eu-west-1'; correct it, or set None")
+        for name, settings in self.options.items():
+            if settings.hub is not None and self.retain_data:
+                raise ConfigurationError(
+                    f"{name} of {self.name!r} runs {settings.hub.model_id} from the hub, which needs the network at every "
+                    "start; an environment that keeps its data may not; build an artefact of that model"
+                )
+
+    @property
+    def options(self) -> dict[str, ServedModel]:
+        """Every model that is deployed, by the name of its option."""
+        found: dict[str, ServedModel | None] = {"asynchronous": self.asynchronous, "batch": self.batch}
+        found |= {f"realtime {name}": settings for name, settings in self.realtime.items()}
+        return {name: settings for name, settings in found.items() if settings is not None}
+
+    @property
+    def artefacts(self) -> tuple[tuple[str, str], ...]:
+        """(engine, model) of every artefact that a deployment needs, each once."""
+        needed = [(option.engine, option.model) for option in self.options.values() if option.needs_release]
+        return tuple(dict.fromkeys(needed))
+
     def serving(self, engine: str | None, model: str | None) -> "Environment":
-        """The same environment with another engine or model; None keeps its own. Raises ConfigurationError."""
-        settings = self.asynchronous
-        chosen = replace(settings, engine=engine or settings.engine, model=model or settings.model)
-        return replace(self, asynchronous=chosen)
+        """The same environment with another engine or model everywhere; None keeps each its own. Raises ConfigurationError."""
+
+        def chosen(settings: _Settings) -> _Settings:
+            if not settings.needs_release:
+                return settings
+            return replace(settings, engine=engine or settings.engine, model=model or settings.model)
+
+        return replace(
+            self,
+            asynchronous=self.asynchronous and chosen(self.asynchronous),
+            realtime={name: chosen(settings) for name, settings in self.realtime.items()},
+            batch=self.batch and chosen(self.batch),
+        )
 
 
 _ENVIRONMENTS: Final = (
@@ -101,11 +96,7 @@ _ENVIRONMENTS: Final = (
         retain_data=False,
         log_retention=RetentionDays.ONE_WEEK,
         asynchronous=AsynchronousSettings(
-            engine="pytorch",
-            model="tiny.en",
-            hardware=Hardware.CPU,
-            instance_type="ml.m5.large",
-            max_audio_seconds=1 * 3600,
+            engine="pytorch", model="tiny.en", hardware=Hardware.CPU, instance_type="ml.m5.large", max_audio_seconds=1 * 3600
         ),
     ),
     Environment(
@@ -113,10 +104,18 @@ _ENVIRONMENTS: Final = (
         retain_data=False,
         log_retention=RetentionDays.ONE_MONTH,
         asynchronous=AsynchronousSettings(
+            engine="pytorch", model="base.en", hardware=Hardware.GPU, instance_type="ml.g4dn.xlarge", max_audio_seconds=4 * 3600
+        ),
+    ),
+    Environment(
+        name="staging",
+        retain_data=False,
+        log_retention=RetentionDays.THREE_MONTHS,
+        asynchronous=AsynchronousSettings(
             engine="pytorch",
-            model="base.en",
+            model="large-v3-turbo",
             hardware=Hardware.GPU,
-            instance_type="ml.g4dn.xlarge",
+            instance_type="ml.g5.xlarge",
             max_audio_seconds=4 * 3600,
         ),
     ),

@@ -1,7 +1,9 @@
-"""How many instances an asynchronous endpoint has, and when."""
+"""How many instances an endpoint has, and when."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
+from zoneinfo import available_timezones
 
 from infra.errors import ConfigurationError, require_range
 
@@ -10,6 +12,9 @@ _MOST_IDLE_MINUTES: Final = 24 * 60
 
 # A limit of ours: SageMaker's is the account's quota for the instance type.
 _MOST_INSTANCES: Final = 100
+
+# Source: Application Auto Scaling API, PutScheduledAction.
+_CRON: Final = re.compile(r"cron\(\S+( \S+){5}\)")
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,63 @@ class BacklogScalingSettings:
                 f"min_instances is {self.min_instances}; it must be 0 to max_instances, which is {self.max_instances}; "
                 "lower it, or raise max_instances"
             )
+
+
+@dataclass(frozen=True)
+class OpeningHours:
+    """When a real-time endpoint is expected to be used. Outside, it keeps `instances_outside`.
+
+    opens, closes: cron expressions of Application Auto Scaling with six fields, in the time zone.
+    """
+
+    opens: str = "cron(0 7 ? * MON-FRI *)"
+    closes: str = "cron(0 19 ? * MON-FRI *)"
+    timezone: str = "Etc/UTC"
+    instances_outside: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in (("opens", self.opens), ("closes", self.closes)):
+            if not _CRON.fullmatch(value):
+                raise ConfigurationError(
+                    f"{name} is {value!r}; it must be cron(…) with six fields, such as 'cron(0 7 ? * MON-FRI *)'"
+                )
+        if self.timezone not in available_timezones():
+            raise ConfigurationError(f"timezone is {self.timezone!r}; use a name of the tz database, such as 'Europe/Paris'")
+        require_range("instances_outside", self.instances_outside, 1, _MOST_INSTANCES)
+
+
+@dataclass(frozen=True)
+class ConcurrencyScalingSettings:
+    """utilisation: the share of an instance's workers that should be busy; more of them add instances.
+
+    scale_out_cooldown_seconds, scale_in_cooldown_seconds: between two changes. A new instance takes minutes to answer.
+    hours: when the endpoint is used; None keeps it open all the time.
+    """
+
+    min_instances: int = 1
+    max_instances: int = 3
+    utilisation: float = 0.7
+    scale_out_cooldown_seconds: int = 60
+    scale_in_cooldown_seconds: int = 300
+    hours: OpeningHours | None = None
+
+    def __post_init__(self) -> None:
+        require_range("max_instances", self.max_instances, 1, _MOST_INSTANCES)
+        require_range("utilisation", self.utilisation, 0.1, 1)
+        require_range("scale_out_cooldown_seconds", self.scale_out_cooldown_seconds, 0, 3600)
+        require_range("scale_in_cooldown_seconds", self.scale_in_cooldown_seconds, 0, 3600)
+        if not 1 <= self.min_instances <= self.max_instances:
+            raise ConfigurationError(
+                f"min_instances is {self.min_instances}; a real-time endpoint has 1 to max_instances, which is "
+                f"{self.max_instances}; change one of them, or switch the endpoint off"
+            )
+        if self.hours is not None and self.hours.instances_outside > self.min_instances:
+            raise ConfigurationError(
+                f"instances_outside is {self.hours.instances_outside}; it must be 1 to min_instances, which is "
+                f"{self.min_instances}; lower it"
+            )
+
+    @property
+    def least_instances(self) -> int:
+        """At any time of the day."""
+        return self.min_instances if self.hours is None else self.hours.instances_outside

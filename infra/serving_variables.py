@@ -19,16 +19,21 @@ _TIMEOUT_MARGIN_SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class ServingLimits:
-    """What an inference option asks of the container. payload_bytes: the largest request, and the largest answer."""
+    """What an inference option asks of the container. payload_bytes: the largest request, and the largest answer.
+
+    queued_requests: how many may wait for a worker before the stack answers 503; None leaves it at the stack's hundred.
+    """
 
     invocation_timeout_seconds: int
     payload_bytes: int
     workers: int
+    queued_requests: int | None = None
 
 
 @dataclass(frozen=True)
 class _Stack:
-    """timeouts, sizes, workers: what a longer answer, a larger body and more copies of the model are called.
+    """timeouts, sizes, workers, queue: what a longer answer, a larger body, more copies of the model and the number of
+    requests that may wait for one are called.
 
     least_seconds, least_bytes: the values of the AWS article on hosting Whisper that this project implements.
     """
@@ -36,6 +41,7 @@ class _Stack:
     timeouts: tuple[str, ...]
     sizes: tuple[str, ...]
     workers: str
+    queue: str
     least_seconds: int
     least_bytes: int
 
@@ -46,6 +52,7 @@ _STACKS: Final[Mapping[str, _Stack]] = MappingProxyType(
             ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", "MMS_DEFAULT_RESPONSE_TIMEOUT"),
             ("MMS_MAX_REQUEST_SIZE", "MMS_MAX_RESPONSE_SIZE"),
             "MMS_DEFAULT_WORKERS_PER_MODEL",
+            "MMS_JOB_QUEUE_SIZE",
             least_seconds=900,
             least_bytes=2_000_000_000,
         ),
@@ -54,6 +61,7 @@ _STACKS: Final[Mapping[str, _Stack]] = MappingProxyType(
             ("TS_DEFAULT_RESPONSE_TIMEOUT",),
             ("TS_MAX_REQUEST_SIZE", "TS_MAX_RESPONSE_SIZE"),
             "TS_DEFAULT_WORKERS_PER_MODEL",
+            "TS_JOB_QUEUE_SIZE",
             least_seconds=1000,
             least_bytes=100_000_000,
         ),
@@ -85,6 +93,8 @@ def serving_variables(stack: str, limits: ServingLimits, instance: InstanceType)
     variables = dict.fromkeys(names.timeouts, str(seconds))
     variables |= dict.fromkeys(names.sizes, str(max(names.least_bytes, limits.payload_bytes)))
     variables[names.workers] = str(limits.workers)
+    if limits.queued_requests is not None:
+        variables[names.queue] = str(limits.queued_requests)
     if not instance.has_gpu:
         # Unset, the image runs torch on one thread.
         variables["OMP_NUM_THREADS"] = str(max(1, instance.vcpus // limits.workers))

@@ -18,7 +18,7 @@ from model_build.options import (
     EnvironmentOption,
     ModelOption,
     OutputOption,
-    choose_model,
+    choose_models,
     explained,
     model_folder,
 )
@@ -54,13 +54,13 @@ def build(
 ) -> None:
     """Build model.tar.gz and its release manifest, unless they are up to date."""
     with explained(), TerminalProgress() as progress:
-        engine, model = choose_model(environment, engine, model)
-        weights = _choose_source(source, model, path, licence)
-        packages = ContainerPackages.of(PROJECT_ROOT, layout_of(engine).packages)
-        folder = model_folder(output_root, engine, model)
-        built = build_artefact(engine, model, weights, packages, folder, PROJECT_ROOT, progress)
-    state = "built" if built.rebuilt else "up to date"
-    typer.echo(f"{built.folder} is {state}: {built.release.archive_bytes} bytes, SHA-256 {built.release.digest}")
+        for its_engine, its_model in choose_models(environment, engine, model):
+            weights = _choose_source(source, its_model, path, licence)
+            packages = ContainerPackages.of(PROJECT_ROOT, layout_of(its_engine).packages)
+            folder = model_folder(output_root, its_engine, its_model)
+            built = build_artefact(its_engine, its_model, weights, packages, folder, PROJECT_ROOT, progress)
+            state = "built" if built.rebuilt else "up to date"
+            typer.echo(f"{built.folder} is {state}: {built.release.archive_bytes} bytes, SHA-256 {built.release.digest}")
 
 
 @app.command()
@@ -83,11 +83,11 @@ def publish(
 ) -> None:
     """Upload a built archive to the environment's model bucket, unless it is there."""
     with explained(), TerminalProgress() as progress:
-        engine, model = choose_model(environment, engine, model)
-        folder = model_folder(output_root, engine, model)
-        release = require_release(folder, engine, model)
-        address, uploaded = publish_release(release, folder, stack or storage_stack(environment), progress)
-    typer.echo(f"{address} is {'published' if uploaded else 'already published'}")
+        for its_engine, its_model in choose_models(environment, engine, model):
+            folder = model_folder(output_root, its_engine, its_model)
+            release = require_release(folder, its_engine, its_model)
+            address, uploaded = publish_release(release, folder, stack or storage_stack(environment), progress)
+            typer.echo(f"{address} is {'published' if uploaded else 'already published'}")
 
 
 @app.command()
@@ -97,11 +97,11 @@ def check_release(
     model: ModelOption = None,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
-    """Succeed only if an artefact has been built that the environment can be deployed with."""
+    """Succeed only if every artefact has been built that the environment is deployed with."""
     with explained():
-        engine, model = choose_model(environment, engine, model)
-        release = require_release(model_folder(output_root, engine, model), engine, model)
-    typer.echo(f"{environment} can be deployed with {model} for {engine}, SHA-256 {release.digest}")
+        for its_engine, its_model in choose_models(environment, engine, model):
+            release = require_release(model_folder(output_root, its_engine, its_model), its_engine, its_model)
+            typer.echo(f"{environment} can be deployed with {its_model} for {its_engine}, SHA-256 {release.digest}")
 
 
 register(app)

@@ -1,4 +1,4 @@
-"""Which engine and model an environment is deployed with: what infra says, so that the two cannot differ."""
+"""Which engines and models an environment is deployed with: what infra says, so that the two cannot differ."""
 
 import os
 from importlib import util
@@ -6,8 +6,11 @@ from importlib import util
 from model_build.errors import BuildError
 
 
-def engine_and_model(name: str) -> tuple[str, str]:
-    """Raises BuildError for an environment that does not exist, or where the CDK library is not installed."""
+def engines_and_models(name: str) -> tuple[tuple[str, str], ...]:
+    """Of each artefact that the environment needs.
+
+    Raises BuildError for an environment that does not exist, or where the CDK library is not installed.
+    """
     _put_node_on_path()
     try:
         from infra.environments import find_environment
@@ -17,10 +20,9 @@ def engine_and_model(name: str) -> tuple[str, str]:
             f"the environments cannot be read ({error}); install requirements.txt, or give --engine and --model"
         ) from error
     try:
-        settings = find_environment(name).asynchronous
+        return find_environment(name).artefacts
     except ConfigurationError as error:
         raise BuildError(str(error)) from error
-    return settings.engine, settings.model
 
 
 def _put_node_on_path() -> None:

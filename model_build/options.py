@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from model_build.environment import engine_and_model
+from model_build.environment import engines_and_models
 from model_build.errors import BuildError
 from whisperstack_contract.artefact import ARTEFACTS_FOLDER
 
@@ -34,16 +34,28 @@ EnvironmentOption = Annotated[str, typer.Option("--env", help="The environment, 
 OutputOption = Annotated[Path, typer.Option(help="Where the artefacts lie.")]
 
 
-def choose_model(environment: str | None, engine: Engine | None, model: str | None) -> tuple[Engine, str]:
-    """What was asked for, and the environment's choice for the rest; without an environment, the smallest model."""
+def choose_models(environment: str | None, engine: Engine | None, model: str | None) -> list[tuple[Engine, str]]:
+    """What was asked for, and the environment's choices for the rest; without an environment, the smallest model."""
     if environment is None:
-        return engine or Engine.PYTORCH, model or _DEMO_MODEL
+        return [(engine or Engine.PYTORCH, model or _DEMO_MODEL)]
     if engine and model:
-        return engine, model
-    its_engine, its_model = engine_and_model(environment)
-    if engine is None and its_engine not in list(Engine):
-        raise BuildError(f"{environment} runs on {its_engine!r}; this version builds for: {', '.join(Engine)}")
-    return engine or Engine(its_engine), model or its_model
+        return [(engine, model)]
+    needed = engines_and_models(environment)
+    if not needed:
+        raise BuildError(f"{environment} is deployed without an artefact; give --engine and --model")
+    unknown = [its_engine for its_engine, _ in needed if its_engine not in list(Engine)]
+    if engine is None and unknown:
+        raise BuildError(f"{environment} runs on {unknown[0]!r}; this version builds for: {', '.join(Engine)}")
+    return list(dict.fromkeys((engine or Engine(its_engine), model or its_model) for its_engine, its_model in needed))
+
+
+def choose_model(environment: str | None, engine: Engine | None, model: str | None) -> tuple[Engine, str]:
+    """Like choose_models, where it must be one."""
+    found = choose_models(environment, engine, model)
+    if len(found) > 1:
+        several = ", ".join(f"{its_model} for {its_engine}" for its_engine, its_model in found)
+        raise BuildError(f"{environment} runs several models: {several}; say which with --engine and --model")
+    return found[0]
 
 
 def model_folder(output_root: Path, engine: Engine, model: str) -> Path:

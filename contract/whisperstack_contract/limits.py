@@ -16,6 +16,16 @@ ASYNC_INVOCATION_TIMEOUT_SECONDS: Final = 3600
 ASYNC_REQUEST_TTL_SECONDS: Final = 21_600
 ASYNC_REQUEST_TTL_SECONDS_LEAST: Final = 60
 CUSTOM_ATTRIBUTES_CHARS: Final = 1024
+
+# Source: SageMaker developer guide, "Real-time inference": an answer within 60 s; and the hosting FAQ: 25 MB. The API model of
+# botocore 1.44.5 still says 6,291,456 bytes, so a client must be ready for a 413 below that.
+REALTIME_INVOCATION_TIMEOUT_SECONDS: Final = 60
+REALTIME_PAYLOAD_BYTES: Final = 25 * MIB
+
+# Source: CreateTransformJob API, MaxPayloadInMB, MaxConcurrentTransforms and ModelClientConfig (botocore 1.44.5). The payload
+# times the requests at a time may not exceed it either.
+BATCH_PAYLOAD_MIB: Final = 100
+BATCH_INVOCATION_TIMEOUT_SECONDS: Final = 3600
 INFERENCE_ID_CHARS: Final = 64
 
 # Our own: what a recording may be, before it is decoded. Speech needs 8 kHz, old voice mail has 6; studios record at 192.

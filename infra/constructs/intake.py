@@ -11,7 +11,7 @@ from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.python_function import PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
-from infra.environments import AsynchronousSettings
+from infra.inference_options import AsynchronousSettings
 from whisperstack_contract import variables
 from whisperstack_contract.keys import INCOMING_PREFIX
 

@@ -19,8 +19,8 @@ from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
-from infra.environments import AsynchronousSettings
 from infra.images import find_image, warn_where_patches_end
+from infra.inference_options import AsynchronousSettings
 from infra.operations import OperationsSettings
 from infra.prices import instance_price
 from infra.serving_variables import require_floors, serving_variables

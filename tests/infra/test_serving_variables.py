@@ -94,3 +94,10 @@ def test_an_image_whose_patches_end_is_warned_of_at_synth(tmp_path, capfd):
     synthesize(_with(image="pytorch"), tmp_path / "pytorch")
     told = "'pytorch' (pytorch-inference:2.6.0-cpu-py312-ubuntu22.04-sagemaker) has security patches until 2026-06-30 only"
     assert told in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("stack", "name"), [("mms", "MMS_JOB_QUEUE_SIZE"), ("torchserve", "TS_JOB_QUEUE_SIZE")])
+def test_a_real_time_endpoint_keeps_few_requests_waiting_and_the_others_keep_the_stacks_queue(stack, name):
+    limits = dataclasses.replace(LIMITS, queued_requests=2)
+    assert serving_variables(stack, limits, GPU)[name] == "2"
+    assert name not in serving_variables(stack, LIMITS, GPU)

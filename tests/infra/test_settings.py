@@ -9,9 +9,10 @@ from datetime import date
 
 import pytest
 
-from infra.environments import AsynchronousSettings, environment_names, find_environment
+from infra.environments import environment_names, find_environment
 from infra.errors import ConfigurationError
 from infra.images import find_image
+from infra.inference_options import AsynchronousSettings
 from infra.instances import Hardware, InstanceType
 from infra.release import EXAMPLE_MANIFEST, find_release
 from infra.retention import RetentionSettings
@@ -77,7 +78,7 @@ def test_an_instance_type_tells_its_processors_and_disks(name, vcpus, gpu_gib, h
 
 
 def test_an_unknown_environment_is_answered_with_those_that_exist():
-    with pytest.raises(ConfigurationError, match=r"no environment 'stage'; choose one of: local, dev, prod"):
+    with pytest.raises(ConfigurationError, match=r"no environment 'stage'; choose one of: local, dev, staging, prod"):
         find_environment("stage")
 
 
@@ -92,7 +93,7 @@ def test_the_app_tells_an_unknown_environment_in_one_line():
         check=False,
     )
     assert run.returncode == 1
-    assert run.stderr.strip() == "error: there is no environment 'stage'; choose one of: local, dev, prod"
+    assert run.stderr.strip() == "error: there is no environment 'stage'; choose one of: local, dev, staging, prod"
 
 
 @pytest.mark.parametrize("name", environment_names())

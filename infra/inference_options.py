@@ -1,0 +1,176 @@
+"""The three inference options, each with its own model, image and instances. What cannot work is refused here."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from infra.errors import ConfigurationError, require_range
+from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
+from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ServedModel
+from infra.serving_variables import ServingLimits
+from whisperstack_contract.limits import (
+    ASYNC_INVOCATION_TIMEOUT_SECONDS,
+    ASYNC_PAYLOAD_BYTES,
+    BATCH_INVOCATION_TIMEOUT_SECONDS,
+    BATCH_PAYLOAD_MIB,
+    MIB,
+    REALTIME_INVOCATION_TIMEOUT_SECONDS,
+    REALTIME_PAYLOAD_BYTES,
+)
+from whisperstack_contract.options import TranscriptionOptions
+
+_REAL_TIME_ONLY: Final = (HUB_ENGINE, WHISPERX_ENGINE)
+
+# Source: CreateTransformJob API, ModelClientConfig and TransformResources.
+_MOST_BATCH_RETRIES: Final = 3
+_MOST_BATCH_INSTANCES: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsynchronousSettings(ServedModel):
+    """The asynchronous endpoint. invocation_timeout_seconds: how long one recording may take before SageMaker gives it up."""
+
+    invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
+    default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+    scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_contract(self, "asynchronous")
+        require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+
+    @property
+    def serving_limits(self) -> ServingLimits:
+        return ServingLimits(self.invocation_timeout_seconds, ASYNC_PAYLOAD_BYTES, self.workers)
+
+
+class TrafficShift(StrEnum):
+    """How an update moves requests to the new instances."""
+
+    ALL_AT_ONCE = "ALL_AT_ONCE"
+    CANARY = "CANARY"
+    LINEAR = "LINEAR"
+
+
+@dataclass(frozen=True)
+class UpdateSettings:
+    """How a real-time endpoint is updated.
+
+    step_percent: of the instances, that get requests first (canary) or at a time (linear).
+    wait_seconds: between two steps, and after the last, in which a rollback alarm undoes the update.
+    termination_wait_seconds: how long the old instances stay after that.
+    """
+
+    traffic: TrafficShift = TrafficShift.ALL_AT_ONCE
+    step_percent: int = 50
+    wait_seconds: int = 900
+    termination_wait_seconds: int = 120
+
+    def __post_init__(self) -> None:
+        # Source: CreateEndpoint API, TrafficRoutingConfig and BlueGreenUpdatePolicy. A linear step is at least 10%.
+        require_range("step_percent", self.step_percent, 10 if self.traffic is TrafficShift.LINEAR else 1, 50)
+        require_range("wait_seconds", self.wait_seconds, 0, 3600)
+        require_range("termination_wait_seconds", self.termination_wait_seconds, 0, 3600)
+
+    @property
+    def steps(self) -> int:
+        if self.traffic is TrafficShift.LINEAR:
+            return -(-100 // self.step_percent)
+        return 2 if self.traffic is TrafficShift.CANARY else 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealtimeSettings(ServedModel):
+    """A real-time endpoint.
+
+    payload_bytes: the largest request and answer. SageMaker's own limit has changed over time, so it is a setting.
+    queued_requests: how many may wait in an instance while all of its workers are busy; more are answered with 503 at once.
+    idle_alarm_hours: without a request, after which someone is told that the endpoint still costs money.
+    instance_hours_a_day: above which an alarm tells; None allows twelve above what the least number of instances uses.
+    """
+
+    payload_bytes: int = REALTIME_PAYLOAD_BYTES
+    queued_requests: int = 2
+    idle_alarm_hours: int = 12
+    instance_hours_a_day: float | None = None
+    capture_data: bool = False
+    scaling: ConcurrencyScalingSettings = field(default_factory=ConcurrencyScalingSettings)
+    updates: UpdateSettings = field(default_factory=UpdateSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_range("payload_bytes", self.payload_bytes, 1 * MIB, 1024 * MIB)
+        require_range("queued_requests", self.queued_requests, 1, 100)
+        require_range("idle_alarm_hours", self.idle_alarm_hours, 1, 24)
+        if self.instance_hours_a_day is not None:
+            require_range("instance_hours_a_day", self.instance_hours_a_day, 1, 2400)
+        if self.updates.traffic is not TrafficShift.ALL_AT_ONCE and self.scaling.least_instances < 2:
+            raise ConfigurationError(
+                f"updates are {self.updates.traffic} with {self.scaling.least_instances} instance; moving requests in steps "
+                f"needs at least 2 at all times; raise min_instances, or use {TrafficShift.ALL_AT_ONCE}"
+            )
+
+    @property
+    def serving_limits(self) -> ServingLimits:
+        return ServingLimits(
+            REALTIME_INVOCATION_TIMEOUT_SECONDS, self.payload_bytes, self.workers, queued_requests=self.queued_requests
+        )
+
+    @property
+    def hours_a_day(self) -> float:
+        least = 24 * self.scaling.min_instances
+        return self.instance_hours_a_day if self.instance_hours_a_day is not None else least + 12
+
+    @property
+    def target_concurrency(self) -> float:
+        """Requests that one instance should have, waiting or being answered; never more than its workers."""
+        return self.workers * self.scaling.utilisation
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchSettings(ServedModel):
+    """Transform jobs.
+
+    payload_mib: the largest recording. concurrency: requests that an instance gets at a time; None for one for each worker.
+    invocation_timeout_seconds, retries: of one recording. instances: of one job.
+    """
+
+    payload_mib: int = BATCH_PAYLOAD_MIB
+    concurrency: int | None = None
+    invocation_timeout_seconds: int = BATCH_INVOCATION_TIMEOUT_SECONDS
+    retries: int = 1
+    instances_per_job: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require_contract(self, "batch")
+        if self.alternatives:
+            raise ConfigurationError(
+                f"alternatives is {self.alternatives!r}; a transform job runs on one instance type; leave it empty"
+            )
+        require_range("payload_mib", self.payload_mib, 1, BATCH_PAYLOAD_MIB)
+        require_range("concurrency", self.concurrent_requests, 1, BATCH_PAYLOAD_MIB)
+        require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, BATCH_INVOCATION_TIMEOUT_SECONDS)
+        require_range("retries", self.retries, 0, _MOST_BATCH_RETRIES)
+        require_range("instances_per_job", self.instances_per_job, 1, _MOST_BATCH_INSTANCES)
+        if self.payload_mib * self.concurrent_requests > BATCH_PAYLOAD_MIB:
+            raise ConfigurationError(
+                f"payload_mib {self.payload_mib} times concurrency {self.concurrent_requests} is "
+                f"{self.payload_mib * self.concurrent_requests}; SageMaker allows {BATCH_PAYLOAD_MIB}; lower one of them"
+            )
+
+    @property
+    def concurrent_requests(self) -> int:
+        return self.workers if self.concurrency is None else self.concurrency
+
+    @property
+    def serving_limits(self) -> ServingLimits:
+        return ServingLimits(self.invocation_timeout_seconds, self.payload_mib * MIB, self.workers)
+
+
+def _require_contract(settings: ServedModel, option: str) -> None:
+    if settings.engine in _REAL_TIME_ONLY:
+        raise ConfigurationError(
+            f"engine is {settings.engine!r} for {option} inference; it stands outside the transcript contract and takes "
+            "real-time requests only; choose 'pytorch' or 'huggingface'"
+        )
