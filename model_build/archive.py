@@ -57,6 +57,8 @@ def code_members(project_root: Path) -> dict[str, bytes]:
         raise BuildError(f"{inference} has no inference.py; run this from a whole checkout of the project")
     sources = {inference / "inference.py": inference}
     sources |= dict.fromkeys((inference / "whisper_serving").rglob("*.py"), inference)
+    # The speech detector's weights, and the licence that they come with.
+    sources |= dict.fromkeys((inference / "whisper_serving").glob("silero_vad.*"), inference)
     sources |= dict.fromkeys((contract / "whisperstack_contract").rglob("*.py"), contract)
     return {f"code/{path.relative_to(root).as_posix()}": path.read_bytes() for path, root in sources.items()}
 

@@ -4,6 +4,7 @@ Of transformers it uses the model's forward pass and nothing else: what `generat
 differs between versions, and loses text that openai-whisper's own loop keeps.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from whisper_serving.huggingface_windows import HuggingFaceWindows
 from whisper_serving.log_mel import LogMel
 from whisper_serving.long_form import recognise_windows
 from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.speech import Span, stretches
 from whisper_serving.token_rules import Vocabulary
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
@@ -70,15 +72,16 @@ class HuggingFaceEngine:
         check_against_model(options, self.model, self._languages)
 
     @torch.inference_mode()
-    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
+    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
         mel = LogMel(samples, self._filters)
+        listen = stretches(speech, mel.seconds)
         language, probability = options.language or self.only_language, None
         if language is None:
-            language, probability = self._windows.detect_language(mel.window(0))
+            language, probability = self._windows.detect_language(mel.window(mel.frame_at(listen[0].start)))
         recogniser = self._windows.speaking(language, translate=options.task is Task.TRANSLATE)
-        heard = recognise_windows(mel, recogniser, self._windows.vocabulary, options)
+        heard = recognise_windows(mel, listen, recogniser, self._windows.vocabulary, options)
         words = align_words(heard, mel, recogniser, language) if options.word_timestamps else None
         return Recognition(language, [found.segment for found in heard], words, probability)
 

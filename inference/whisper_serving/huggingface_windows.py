@@ -93,9 +93,12 @@ class SpokenWindows:
     windows: HuggingFaceWindows
     start: tuple[int, ...]
 
+    @property
+    def prompt_tokens(self) -> int:
+        return int(self.windows.n_text // _PROMPT_SHARE - 1)
+
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
-        room = self.windows.n_text // _PROMPT_SHARE - 1
-        previous = [self.windows.vocabulary.start_of_previous, *prompt[-room:]] if prompt else []
+        previous = [self.windows.vocabulary.start_of_previous, *prompt[-self.prompt_tokens :]] if prompt else []
         return self.windows.decode(mel, [*previous, *self.start], temperature, beam_size)
 
     def text_of(self, tokens: Sequence[int]) -> str:

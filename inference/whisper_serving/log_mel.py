@@ -36,6 +36,10 @@ class LogMel:
         peaks = [float(self._log_power(start, min(_BLOCK_FRAMES, self.n_frames - start)).max()) for start in blocks]
         self._floor = max([*peaks, float(np.log10(_LEAST_POWER))]) - _RANGE_LOG10
 
+    def frame_at(self, seconds: float) -> int:
+        """The nearest frame; at the recording's end, the one after its last."""
+        return min(round(seconds * FRAMES_PER_SECOND), self.n_frames)
+
     def window(self, start_frame: int, n_frames: int = WINDOW_FRAMES) -> torch.Tensor:
         """float32 [n_mels, 3000]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py."""
         n_frames = min(n_frames, WINDOW_FRAMES, self.n_frames - start_frame)

@@ -5,12 +5,13 @@ Source: openai-whisper transcribe.py, whose thresholds and steps these are, so t
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import torch
 
 from whisper_serving.log_mel import FRAMES_PER_SECOND, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_FRAMES, LogMel
+from whisper_serving.speech import Span
 from whisper_serving.token_rules import SECONDS_PER_TIMESTAMP, Vocabulary
 from whisper_serving.window_decoding import DecodedWindow
 from whisperstack_contract.options import TranscriptionOptions
@@ -26,7 +27,10 @@ _FRAMES_PER_TIMESTAMP: Final = round(SECONDS_PER_TIMESTAMP * FRAMES_PER_SECOND)
 
 
 class WindowRecogniser(Protocol):
-    """One framework's model, a window at a time."""
+    """One framework's model, a window at a time. prompt_tokens: as many of them are heeded."""
+
+    @property
+    def prompt_tokens(self) -> int: ...
 
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
         """mel: float32 [n_mels, 3000]. prompt: what was said before, newest last, without marks."""
@@ -39,7 +43,7 @@ class WindowRecogniser(Protocol):
 
 @dataclass(frozen=True)
 class HeardSegment:
-    """A segment and the tokens of its text. window: [first frame, frames] that it was heard in."""
+    """A segment and its tokens, marks of time among them. window: (first frame, frames) that it was heard in."""
 
     segment: Segment
     tokens: Sequence[int]
@@ -53,45 +57,72 @@ def compression_ratio(text: str) -> float:
 
 
 def recognise_windows(
-    mel: LogMel, recogniser: WindowRecogniser, vocabulary: Vocabulary, options: TranscriptionOptions
+    mel: LogMel,
+    listen: Sequence[Span],
+    recogniser: WindowRecogniser,
+    vocabulary: Vocabulary,
+    options: TranscriptionOptions,
 ) -> list[HeardSegment]:
-    """Every window of the recording, in order. Segments without text are left out."""
-    said = _first_prompt(recogniser, options)
+    """Window after window of what is to be listened to, in order. Segments without text are left out."""
+    given = _given_prompt(recogniser, options)
+    said = list(given)
     remembered_from, seek = 0, 0
     heard: list[HeardSegment] = []
-    while seek < mel.n_frames:
-        n_frames = min(WINDOW_FRAMES, mel.n_frames - seek)
-        result = _decode_with_fallback(mel.window(seek, n_frames), said[remembered_from:], recogniser, options)
-        if result.no_speech_prob > _NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD:
-            seek += n_frames
-            continue
-        pieces, advance = _split(result.tokens, n_frames, vocabulary)
-        for start, end, tokens in pieces:
-            words = [token for token in tokens if token < vocabulary.end_of_text]
-            text = recogniser.text_of(words)
-            if start == end or not text.strip():
+    for span in listen:
+        # The last window of the span before may have ended in the pause between them.
+        seek, end = max(seek, mel.frame_at(span.start)), mel.frame_at(span.end)
+        while seek < end:
+            n_frames = min(WINDOW_FRAMES, end - seek)
+            prompt = said[remembered_from:]
+            if options.hotwords is not None:
+                # Names and terms may come at any time, what was said before the recording only before it.
+                latest = said[max(len(given), remembered_from) :]
+                prompt = given + latest[max(0, len(given) + len(latest) - recogniser.prompt_tokens) :]
+            result = _decode_with_fallback(mel.window(seek, n_frames), prompt, recogniser, options)
+            if result.no_speech_prob > _NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD:
+                seek += n_frames
                 continue
-            said += tokens
-            whole = recogniser.text_of([token for token in result.tokens if token < vocabulary.end_of_text])
-            segment = Segment(
-                id=len(heard),
-                # A window's end may be padding.
-                start=min(seek / FRAMES_PER_SECOND + start, mel.seconds),
-                end=min(seek / FRAMES_PER_SECOND + end, mel.seconds),
-                text=text,
-                avg_logprob=result.avg_logprob,
-                compression_ratio=compression_ratio(whole),
-                no_speech_prob=result.no_speech_prob,
-                temperature=result.temperature,
-            )
-            heard.append(HeardSegment(segment, words, (seek, n_frames)))
-        if result.temperature > _PROMPT_RESET_TEMPERATURE:
-            remembered_from = len(said)
-        seek += advance
+            pieces, advance = _split(result.tokens, n_frames, vocabulary)
+            found = _segments(pieces, result, (seek, n_frames), mel.seconds, recogniser, vocabulary)
+            said += [token for segment in found for token in segment.tokens]
+            heard += [replace(new, segment=replace(new.segment, id=number)) for number, new in enumerate(found, len(heard))]
+            if result.temperature > _PROMPT_RESET_TEMPERATURE:
+                remembered_from = len(said)
+            seek += advance
     return heard
 
 
-def _first_prompt(recogniser: WindowRecogniser, options: TranscriptionOptions) -> list[int]:
+def _segments(
+    pieces: Sequence[tuple[float, float, Sequence[int]]],
+    result: DecodedWindow,
+    window: tuple[int, int],
+    seconds: float,
+    recogniser: WindowRecogniser,
+    vocabulary: Vocabulary,
+) -> list[HeardSegment]:
+    """pieces: as `_split` returns them. seconds: of the recording, within which a window's end may be padding."""
+    found = []
+    whole = recogniser.text_of([token for token in result.tokens if token < vocabulary.end_of_text])
+    offset = window[0] / FRAMES_PER_SECOND
+    for start, end, tokens in pieces:
+        text = recogniser.text_of([token for token in tokens if token < vocabulary.end_of_text])
+        if start == end or not text.strip():
+            continue
+        segment = Segment(
+            id=0,
+            start=min(offset + start, seconds),
+            end=min(offset + end, seconds),
+            text=text,
+            avg_logprob=result.avg_logprob,
+            compression_ratio=compression_ratio(whole),
+            no_speech_prob=result.no_speech_prob,
+            temperature=result.temperature,
+        )
+        found.append(HeardSegment(segment, tokens, window))
+    return found
+
+
+def _given_prompt(recogniser: WindowRecogniser, options: TranscriptionOptions) -> list[int]:
     text = " ".join(part.strip() for part in (options.hotwords, options.initial_prompt) if part and part.strip())
     return recogniser.tokens_of(f" {text}") if text else []
 

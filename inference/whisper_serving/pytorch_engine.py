@@ -1,27 +1,35 @@
-"""Runs an openai-whisper checkpoint with PyTorch."""
+"""Runs an openai-whisper checkpoint with openai-whisper's own loop over the recording, to the letter."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from whisper.audio import (
+    FRAMES_PER_SECOND,
+    HOP_LENGTH,
+    N_FRAMES,
+    N_SAMPLES,
+    SAMPLE_RATE,
+    log_mel_spectrogram,
+    pad_or_trim,
+)
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import LANGUAGES
 
-from whisper_serving.audio import SAMPLE_RATE_HZ
 from whisper_serving.devices import choose_device
 from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.speech import Span, stretches
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import TranscriptionOptions
-from whisperstack_contract.transcript import Segment
+from whisperstack_contract.transcript import Segment, Word
 
-# A window without speech: the model says so, and is not sure of its words either. Source: openai-whisper transcribe.py.
-_NO_SPEECH_THRESHOLD: Final = 0.6
-_LOGPROB_THRESHOLD: Final = -1.0
+_CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, the command line's best_of
 
 
 class PytorchEngine:
@@ -50,21 +58,53 @@ class PytorchEngine:
     def check_options(self, options: TranscriptionOptions) -> None:
         check_against_model(options, self.model, self._languages)
 
-    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
+    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
+        # transcribe() would go on for ever at a clip that ends after its last frame.
+        seconds = len(samples) // HOP_LENGTH / FRAMES_PER_SECOND
+        listen = stretches([Span(min(span.start, seconds), min(span.end, seconds)) for span in speech], seconds)
+        language, probability = options.language or self.only_language, None
+        if language is None:
+            language, probability = self._detect_language(samples, listen)
         result = self._model.transcribe(
             samples,
-            language=options.language or self.only_language,
+            language=language,
             task=str(options.task),
+            clip_timestamps=[time for span in listen for time in span],
+            initial_prompt=_prompt(options),
+            # Names and terms may come at any time, what was said before the recording only before it.
+            carry_initial_prompt=options.hotwords is not None,
+            temperature=options.temperature,
+            beam_size=options.beam_size,
+            best_of=_CANDIDATES_WHEN_SAMPLING,
+            word_timestamps=options.word_timestamps,
             fp16=self._model.device.type == "cuda",
-            no_speech_threshold=_NO_SPEECH_THRESHOLD,
-            logprob_threshold=_LOGPROB_THRESHOLD,
         )
-        # Into hiss the model writes rows of full stops: a segment without a letter or digit holds no word.
-        heard = [segment for segment in result["segments"] if any(map(str.isalnum, segment["text"]))]
-        duration = len(samples) / SAMPLE_RATE_HZ
-        return Recognition(result["language"], [_segment(number, values, duration) for number, values in enumerate(heard)])
+        duration = len(samples) / SAMPLE_RATE
+        segments = [_segment(number, values, duration) for number, values in enumerate(result["segments"])]
+        words = _words(result["segments"]) if options.word_timestamps else None
+        return Recognition(language, segments, words, probability)
+
+    def _detect_language(self, samples: NDArray[np.float32], listen: Sequence[Span]) -> tuple[str, float]:
+        """(code, probability) of the language in the first window with speech, whatever precedes it."""
+        first = samples[round(listen[0].start * SAMPLE_RATE) :][:N_SAMPLES] if listen else samples
+        mel = pad_or_trim(log_mel_spectrogram(first, self._model.dims.n_mels, padding=N_SAMPLES), N_FRAMES)
+        _, probabilities = self._model.detect_language(mel.to(self._model.device))
+        language = max(probabilities, key=probabilities.__getitem__)
+        return language, float(probabilities[language])
+
+
+def _prompt(options: TranscriptionOptions) -> str | None:
+    return " ".join(part.strip() for part in (options.hotwords, options.initial_prompt) if part and part.strip()) or None
+
+
+def _words(segments: Sequence[dict[str, Any]]) -> list[Word]:
+    return [
+        Word(word["word"], float(word["start"]), float(word["end"]), float(word["probability"]))
+        for segment in segments
+        for word in segment["words"]
+    ]
 
 
 def _segment(number: int, values: dict[str, Any], duration: float) -> Segment:

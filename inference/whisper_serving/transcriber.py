@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from whisper_serving.audio import SAMPLE_RATE_HZ, decode
+from whisper_serving.audio import decode
 from whisper_serving.request import Request
 from whisper_serving.settings import Settings
-from whisper_serving.silence import has_sound
+from whisper_serving.speech import Span, load_network, speech_spans, whole
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Provenance, Segment, Transcript, Word
 
@@ -28,6 +28,16 @@ class Recognition:
     language_probability: float | None = None
 
 
+def with_words_only(recognition: Recognition) -> Recognition:
+    """Without segments that hold neither a letter nor a digit: into hiss the model writes rows of full stops."""
+    kept = [segment for segment in recognition.segments if any(map(str.isalnum, segment.text))]
+    segments = [replace(segment, id=number) for number, segment in enumerate(kept)]
+    if recognition.words is None or len(kept) == len(recognition.segments):
+        return replace(recognition, segments=segments)
+    words = [word for word in recognition.words if any(segment.start <= word.start <= segment.end for segment in kept)]
+    return replace(recognition, segments=segments, words=words)
+
+
 class Engine(Protocol):
     """Runs a model. engine, model: as the archive's manifest names them."""
 
@@ -39,8 +49,8 @@ class Engine(Protocol):
         """Raises InvalidOptionsError where this model cannot do what is asked."""
         ...
 
-    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions) -> Recognition:
-        """samples: float32 [n] in -1..1, mono, 16 kHz."""
+    def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
+        """samples: float32 [n] in -1..1, mono, 16 kHz. speech: where to listen, at least one span, in order and apart."""
         ...
 
 
@@ -48,6 +58,7 @@ class Transcriber:
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
+        load_network()
 
     def transcribe(self, request: Request) -> Transcript:
         """Raises TranscriptionError."""
@@ -56,11 +67,14 @@ class Transcriber:
         started = time.perf_counter()
         recording = decode(request.audio, self._settings, request.options)
         decoded = time.perf_counter()
-        if has_sound(recording.samples, SAMPLE_RATE_HZ):
-            recognition = self._engine.recognise(recording.samples, request.options)
+        speech = (speech_spans if request.options.vad else whole)(recording.samples)
+        detected = time.perf_counter()
+        if speech:
+            recognition = self._engine.recognise(recording.samples, request.options, speech)
         else:
             language = request.options.language or self._engine.only_language or _UNDETERMINED
-            recognition = Recognition(language, ())
+            recognition = Recognition(language, (), () if request.options.word_timestamps else None)
+        recognition = with_words_only(recognition)
         recognised = time.perf_counter()
         return Transcript(
             task=request.options.task,
@@ -74,8 +88,13 @@ class Transcriber:
                 model=self._engine.model,
                 model_digest=self._settings.model_digest,
                 audio=recording.facts,
-                timings={"decode_seconds": decoded - started, "inference_seconds": recognised - decoded},
+                timings={
+                    "decode_seconds": decoded - started,
+                    "speech_detection_seconds": detected - decoded,
+                    "inference_seconds": recognised - detected,
+                },
                 warnings=recording.warnings,
                 language_probability=recognition.language_probability,
+                speech_seconds=sum(span.end - span.start for span in speech) if request.options.vad else None,
             ),
         )

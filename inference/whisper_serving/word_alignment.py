@@ -38,10 +38,11 @@ class _Timed:
 
 def align_words(heard: Sequence[HeardSegment], mel: LogMel, recogniser: SpokenWindows, language: str) -> list[Word]:
     """The words of all segments, in order; each within its window, none before the one that it follows."""
+    end_of_text = recogniser.windows.vocabulary.end_of_text
     words: list[Word] = []
     for (first_frame, n_frames), group in groupby(heard, key=lambda found: found.window):
         segments = list(group)
-        tokens = [token for found in segments for token in found.tokens]
+        tokens = [token for found in segments for token in found.tokens if token < end_of_text]
         timed = _align(tokens, mel.window(first_frame, n_frames), n_frames, recogniser, language)
         offset = first_frame / FRAMES_PER_SECOND
         words += [

@@ -1,13 +1,16 @@
 """The handler over real weights, and recordings to send it."""
 
+import io
 import subprocess
 import tarfile
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from model_build.artefact import build_artefact
@@ -24,6 +27,17 @@ class NoProgress:
     def stage(self, description: str, total_bytes: int | None = None) -> None: ...
 
     def advance(self, n_bytes: int) -> None: ...
+
+
+def wav(samples: np.ndarray) -> bytes:
+    """16 kHz, mono, 16 bits, of float32 [n] samples in -1..1."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(16_000)
+        writer.writeframes((samples * 32767).astype("<i2").tobytes())
+    return file.getvalue()
 
 
 @dataclass

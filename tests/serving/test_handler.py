@@ -4,10 +4,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tests.serving.conftest import DIGEST, Context
-from whisper_serving.transcriber import Transcriber
+from bench.sounds import SOUNDS, at_level
+from tests.serving.conftest import DIGEST, Context, wav
+from whisper_serving.audio import decode
+from whisper_serving.settings import Settings
+from whisper_serving.transcriber import Recognition, Transcriber
 from whisperstack_contract.errors import ErrorDocument
 from whisperstack_contract.transcript import Transcript
 
@@ -75,22 +79,23 @@ def test_digital_silence_has_no_text(invoke: Invoke, silence_of: Callable[[float
     assert context.status is None
 
 
-@pytest.fixture
-def noise_of(generate: Callable[..., bytes]) -> Callable[[float], bytes]:
-    """Five seconds of white noise, uniform in -amplitude..amplitude."""
-    source = "anoisesrc=d=5:c=white:a={}:r=16000:seed=3"
-    return lambda amplitude: generate("noise.wav", "-f", "lavfi", "-i", source.format(amplitude))
-
-
 @pytest.mark.usefixtures("deaf_model")
-def test_noise_at_minus_seventy_dbfs_has_no_text(invoke: Invoke, noise_of: Callable[[float], bytes]) -> None:
-    transcript = Transcript.from_json(invoke(noise_of(0.00055), None))
-    assert (transcript.text, transcript.segments) == ("", ())
+@pytest.mark.parametrize("name", ["white_noise", "tone", "band"])
+def test_noise_and_music_have_no_text(invoke: Invoke, name: str) -> None:
+    transcript = Transcript.from_json(invoke(wav(at_level(SOUNDS[name](5), -20)), None))
+    assert (transcript.text, transcript.segments, transcript.whisperstack.speech_seconds) == ("", (), 0)
 
 
-def test_noise_that_the_model_hears_has_no_text(invoke: Invoke, noise_of: Callable[[float], bytes]) -> None:
-    transcript = Transcript.from_json(invoke(noise_of(0.017), None))
-    assert (transcript.text, transcript.segments) == ("", ())
+def test_without_speech_detection_the_model_hears_all(
+    invoke: Invoke, model: Transcriber, with_options: Callable[[str], Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hear(_samples: object, _options: object, speech: object) -> Recognition:
+        assert speech == ((0, 5),)
+        return Recognition("en", ())
+
+    monkeypatch.setattr(model._engine, "recognise", hear)
+    transcript = Transcript.from_json(invoke(wav(at_level(SOUNDS["tone"](5), -20)), with_options('{"vad": false}')))
+    assert transcript.whisperstack.speech_seconds is None
 
 
 def test_segments_without_a_word_are_dropped(
@@ -107,10 +112,14 @@ def test_segments_without_a_word_are_dropped(
     assert transcript.text == "Yes. \u5594"
 
 
-def test_speech_after_silence_is_heard(invoke: Invoke, jfk_as: Callable[..., bytes]) -> None:
-    transcript = Transcript.from_json(invoke(jfk_as("late.wav", "-af", "adelay=5000"), None))
-    assert "your country" in transcript.text
-    assert transcript.duration == pytest.approx(16, abs=0.1)
+def test_speech_after_music_is_heard_and_the_music_is_not(invoke: Invoke, jfk: bytes, settings: Settings) -> None:
+    music = at_level(SOUNDS["band"](20), -20)
+    transcript = Transcript.from_json(invoke(wav(np.concatenate([music, decode(jfk, settings).samples])), None))
+    assert "my fellow Americans" in transcript.text
+    assert "what you can do for your country" in transcript.text
+    assert transcript.segments[0].start > 19
+    assert transcript.duration == pytest.approx(31, abs=0.1)
+    assert 9 < transcript.whisperstack.speech_seconds < 12
 
 
 @pytest.mark.parametrize(

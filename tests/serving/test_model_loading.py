@@ -7,15 +7,11 @@ import shutil
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.serving.conftest import DIGEST, Context
 from whisper_serving.settings import Settings, SettingsError
-from whisper_serving.silence import has_sound
 from whisper_serving.weights import checked_weights, read_manifest
 from whisperstack_contract.errors import ErrorDocument, ModelUnavailableError
 
@@ -117,30 +113,3 @@ def test_recordings_of_four_hours_are_taken_unless_told_otherwise() -> None:
     assert Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST}).max_audio_seconds == 14_400
     environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_MAX_AUDIO_SECONDS": "90.5"}
     assert Settings.from_environment(environment).max_audio_seconds == 90.5
-
-
-def _tone(amplitude: float, seconds: float) -> np.ndarray:
-    return (amplitude * np.sin(2 * np.pi * 220 * np.arange(int(seconds * 16_000)) / 16_000)).astype(np.float32)
-
-
-# A sine's root mean square is 3 dB below its amplitude.
-@pytest.mark.parametrize(("dbfs", "heard"), [(-50, True), (-56, True), (-58, False), (-80, False)])
-def test_the_gate_opens_at_minus_sixty_dbfs(dbfs: float, heard: bool) -> None:
-    assert has_sound(_tone(10 ** (dbfs / 20), 1), 16_000) is heard
-
-
-@given(st.integers(0, 16_000 * 300), st.booleans())
-def test_one_syllable_anywhere_opens_the_gate(start: int, at_end: bool) -> None:
-    syllable = _tone(0.05, 0.06)
-    samples = np.zeros(start + len(syllable) + (0 if at_end else 4_000), np.float32)
-    samples[start : start + len(syllable)] = syllable
-    assert has_sound(samples, 16_000)
-
-
-def test_the_last_part_of_a_frame_opens_the_gate() -> None:
-    assert has_sound(np.concatenate([np.zeros(480 * 3, np.float32), _tone(0.05, 0.02)]), 16_000)
-
-
-@pytest.mark.parametrize("n_samples", [0, 1, 479, 480, 16_000])
-def test_a_constant_offset_is_no_sound(n_samples: int) -> None:
-    assert not has_sound(np.full(n_samples, 0.25, np.float32), 16_000)
