@@ -16,6 +16,11 @@ from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from operations.cli import app as operations_app
 from whisperstack_contract.errors import ERRORS_BY_CODE
+from whisperstack_contract.inference_options import InferenceOption
+from whisperstack_contract.languages import LANGUAGES
+from whisperstack_contract.limits import MIB
+from whisperstack_contract.option_metadata import metadata_name
+from whisperstack_contract.options import OPTIONS_BY_NAME, PROMPT_OPTIONS, TranscriptionOptions
 
 DOCS: Final = Path(__file__).resolve().parent
 _NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
@@ -24,15 +29,38 @@ _NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
 def error_codes() -> str:
     """Every error code, from the contract."""
     rows = [
-        f"| `{code}` | {int(error.http_status)} | {'yes' if error.retryable else 'no'} | {error.__doc__} |"
+        f"| `{code}` | {int(error.http_status)} | {'yes' if error.retryable else 'no'} | {error.__doc__} | {error.remedy} |"
         for code, error in sorted(ERRORS_BY_CODE.items())
     ]
     intro = (
-        'An error travels as `{"error": {"code", "message", "retryable"}}`. The message says the value, the limit and the '
-        "remedy in a sentence.\nA code keeps its meaning."
+        'An error travels as `{"error": {"code", "message", "retryable"}}`, whichever way the recording came. The message says '
+        "the value, the limit\nand the remedy in a sentence. A code keeps its meaning.\n\n"
+        "- **Real-time**: the document is the body of the answer, with the status below; SageMaker passes it on as\n"
+        "  `ModelError` with `OriginalStatusCode` and `OriginalMessage`.\n"
+        "- **Asynchronous**: it lies at `errors/<key>.error.json`, and the announcement carries it.\n"
+        "- **Batch**: it is the recording's output, with status 200, so that one recording cannot fail the job."
     )
-    table = ["| code | HTTP status | trying again can help | meaning |", "|---|---|---|---|", *rows]
+    table = ["| code | HTTP status | trying again can help | meaning | what helps |", "|---|---|---|---|---|", *rows]
     return "\n".join(["# Error codes", "", _NOTICE, "", intro, "", *table, ""])
+
+
+def options() -> str:
+    """The page as it is written by hand, with the tables of options, limits and languages put in."""
+    rows = []
+    for name, spec in OPTIONS_BY_NAME.items():
+        default = json.dumps(getattr(TranscriptionOptions(), name))
+        # The codes have a table of their own.
+        allowed = spec.allowed.replace(", ".join(LANGUAGES), "the codes below")
+        rows.append(f"| `{name}` | {spec.meaning} | {allowed} | `{default}` | `{metadata_name(name)}` |")
+    head = ["| option | meaning | allowed | default | in an object's metadata |", "|---|---|---|---|---|"]
+    text = _with_table("options.md", "options", "\n".join([*head, *rows]))
+    limits = [
+        f"| {option} | {option.payload_bytes // MIB:,} MiB | {option.invocation_seconds:,} s |" for option in InferenceOption
+    ]
+    head = ["| inference option | largest recording | longest that one may take |", "|---|---|---|"]
+    text = _put(text, "options.md", "limits", "\n".join([*head, *limits]))
+    text = _put(text, "options.md", "prompts", ", ".join(f"`{name}`" for name in OPTIONS_BY_NAME if name in PROMPT_OPTIONS))
+    return _put(text, "options.md", "languages", ", ".join(f"`{code}` {name}" for code, name in LANGUAGES.items()))
 
 
 def commands() -> str:
@@ -120,6 +148,7 @@ def _put(text: str, page: str, name: str, table: str) -> str:
 
 PAGES: Final = {
     "errors.md": error_codes,
+    "options.md": options,
     "commands.md": commands,
     "operations.md": operations,
     "security.md": security,

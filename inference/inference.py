@@ -50,7 +50,8 @@ def transform_fn(
     from whisper_serving.request import read_request
     from whisper_serving.response import answer
 
-    return answer(lambda: model.transcribe(read_request(body, context)), context)
+    settings = model.settings
+    return answer(lambda: model.transcribe(read_request(body, context, settings)), context, settings.inference_option)
 
 
 def _load(model_folder: Path) -> Any:
@@ -66,7 +67,10 @@ def _load(model_folder: Path) -> Any:
 
 
 def _refuse(model: UnavailableModel, context: Any) -> str:
-    """As ModelUnavailableError travels (whisperstack_contract.errors), which may be what cannot be imported."""
-    if context is not None:
+    """As ModelUnavailableError travels (whisperstack_contract.errors), which may be what cannot be imported.
+
+    For the same reason the variable is named here as well; in batch, errors come with status 200.
+    """
+    if context is not None and os.environ.get("WHISPERSTACK_INFERENCE_OPTION") != "batch":
         context.set_response_status(503, "Service Unavailable", 0)
     return json.dumps({"error": {"code": "model_unavailable", "message": model.reason, "retryable": True}})

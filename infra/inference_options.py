@@ -16,6 +16,8 @@ from whisperstack_contract.limits import (
     MIB,
     REALTIME_INVOCATION_TIMEOUT_SECONDS,
     REALTIME_PAYLOAD_BYTES,
+    LimitError,
+    require_batch_concurrency,
 )
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -28,10 +30,15 @@ _MOST_BATCH_INSTANCES: Final = 100
 
 @dataclass(frozen=True, kw_only=True)
 class AsynchronousSettings(ServedModel):
-    """The asynchronous endpoint. invocation_timeout_seconds: how long one recording may take before SageMaker gives it up."""
+    """The asynchronous endpoint. invocation_timeout_seconds: how long one recording may take before SageMaker gives it up.
+
+    default_options: of recordings whose metadata does not say otherwise.
+    prompts_from_metadata: whether an upload's metadata may say what the model is prompted with.
+    """
 
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
     default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
+    prompts_from_metadata: bool = False
     scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
 
     def __post_init__(self) -> None:
@@ -148,16 +155,13 @@ class BatchSettings(ServedModel):
             raise ConfigurationError(
                 f"alternatives is {self.alternatives!r}; a transform job runs on one instance type; leave it empty"
             )
-        require_range("payload_mib", self.payload_mib, 1, BATCH_PAYLOAD_MIB)
-        require_range("concurrency", self.concurrent_requests, 1, BATCH_PAYLOAD_MIB)
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, BATCH_INVOCATION_TIMEOUT_SECONDS)
         require_range("retries", self.retries, 0, _MOST_BATCH_RETRIES)
         require_range("instances_per_job", self.instances_per_job, 1, _MOST_BATCH_INSTANCES)
-        if self.payload_mib * self.concurrent_requests > BATCH_PAYLOAD_MIB:
-            raise ConfigurationError(
-                f"payload_mib {self.payload_mib} times concurrency {self.concurrent_requests} is "
-                f"{self.payload_mib * self.concurrent_requests}; SageMaker allows {BATCH_PAYLOAD_MIB}; lower one of them"
-            )
+        try:
+            require_batch_concurrency(self.concurrent_requests, self.payload_mib)
+        except LimitError as error:
+            raise ConfigurationError(str(error)) from error
 
     @property
     def concurrent_requests(self) -> int:

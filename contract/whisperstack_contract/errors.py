@@ -29,9 +29,10 @@ from typing import Any, ClassVar, Final
 
 
 class TranscriptionError(Exception):
-    """Base of all: `code` for programs, the message for people (value, limit, remedy)."""
+    """Base of all: `code` for programs, the message for people (value, limit, remedy). remedy: in general, for the docs."""
 
     code: ClassVar[str]
+    remedy: ClassVar[str]
     http_status: ClassVar[int]
     retryable: ClassVar[bool]
 
@@ -48,6 +49,7 @@ class FolderMarkerError(RejectedInputError):
     """The object stands for a folder and has no content."""
 
     code = "folder_marker"
+    remedy = "Upload recordings into the folder."
     http_status = HTTPStatus.BAD_REQUEST
 
 
@@ -55,6 +57,7 @@ class EmptyFileError(RejectedInputError):
     """The file has no bytes."""
 
     code = "empty_file"
+    remedy = "Upload it again, and wait for the upload to finish."
     http_status = HTTPStatus.BAD_REQUEST
 
 
@@ -62,6 +65,7 @@ class FileTooLargeError(RejectedInputError):
     """The file is larger than the inference option takes."""
 
     code = "file_too_large"
+    remedy = "Use the inference option that the message names, or split the recording."
     http_status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -69,6 +73,7 @@ class NotAudioError(RejectedInputError):
     """The file is no audio or video in a format that can be read."""
 
     code = "not_audio"
+    remedy = "Convert it to WAV, FLAC, MP3 or M4A."
     http_status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
@@ -76,42 +81,49 @@ class NoAudioTrackError(RejectedInputError):
     """The file is a video without sound."""
 
     code = "no_audio_track"
+    remedy = "Upload a recording with sound."
 
 
 class NoSamplesError(RejectedInputError):
     """There is an audio track, and it holds no sound at all."""
 
     code = "no_samples"
+    remedy = "Upload it again; the file was probably cut off."
 
 
 class AudioTooLongError(RejectedInputError):
     """The recording is longer than the environment allows."""
 
     code = "audio_too_long"
+    remedy = "Split it, or raise `max_audio_seconds` of the environment."
 
 
 class EncryptedAudioError(RejectedInputError):
     """The audio track is encrypted, as with bought or rented media."""
 
     code = "encrypted_audio"
+    remedy = "Upload a recording without copy protection."
 
 
 class UnsupportedAudioError(RejectedInputError):
     """The audio's codec, sample rate or number of channels is none that is accepted."""
 
     code = "unsupported_audio"
+    remedy = "Resample, mix down or convert it, as the message says."
 
 
 class DecodingFailedError(RejectedInputError):
     """The audio is damaged or incomplete."""
 
     code = "decoding_failed"
+    remedy = "Upload it again, or convert it to WAV or FLAC."
 
 
 class InvalidOptionsError(TranscriptionError):
     """The request asks for an option or a value that does not exist, or that the model cannot do."""
 
     code = "invalid_options"
+    remedy = "Use what the message lists; see [options](options.md)."
     http_status = HTTPStatus.BAD_REQUEST
     retryable = False
 
@@ -120,6 +132,7 @@ class VersionGoneError(TranscriptionError):
     """The uploaded version was deleted before it could be read."""
 
     code = "version_gone"
+    remedy = "Upload the recording again."
     http_status = HTTPStatus.GONE
     retryable = False
 
@@ -133,6 +146,7 @@ class DecodingTimedOutError(ServiceError):
     """Decoding took longer than the time allowed for it."""
 
     code = "decoding_timed_out"
+    remedy = "Try again; if that does not help, convert it to WAV or FLAC."
     http_status = HTTPStatus.GATEWAY_TIMEOUT
 
 
@@ -140,6 +154,7 @@ class ModelUnavailableError(ServiceError):
     """The model cannot be loaded, or is not the one that was built."""
 
     code = "model_unavailable"
+    remedy = "See the endpoint's log, and deploy again."
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -147,6 +162,7 @@ class InferenceFailedError(ServiceError):
     """The model failed on this recording, or its output cannot be used."""
 
     code = "inference_failed"
+    remedy = "Try again; if that does not help, see the endpoint's log."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from whisper_serving.refusals import check_track, decoder_failure, timed_out, to
 from whisper_serving.riff import declared_wav_seconds
 from whisper_serving.samples import SAMPLE_RATE_HZ, SampleBuffer
 from whisper_serving.settings import Settings
-from whisperstack_contract.errors import EmptyFileError, FileTooLargeError, InferenceFailedError
+from whisperstack_contract.errors import EmptyFileError, InferenceFailedError
+from whisperstack_contract.inference_options import file_too_large
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
@@ -47,9 +48,7 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
     if not content:
         raise EmptyFileError("the file is empty (0 bytes); upload it again")
     if len(content) > settings.max_audio_bytes:
-        raise FileTooLargeError(
-            f"the file has {len(content)} bytes; the limit is {settings.max_audio_bytes}; compress or split it before upload"
-        )
+        raise file_too_large(len(content), settings.inference_option, settings.max_audio_bytes)
     limit_seconds = min(settings.max_audio_seconds, options.max_duration_seconds or settings.max_audio_seconds)
     # A file without a name: it is gone with the last process that has it open.
     with tempfile.TemporaryFile(prefix="whisper-audio-") as file:

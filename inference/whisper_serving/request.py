@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whisperstack_contract.options import TranscriptionOptions
+from whisper_serving.settings import Settings
+from whisperstack_contract.options import PartialOptions, TranscriptionOptions
 
 # SageMaker's CustomAttributes arrive in this header.
 _OPTIONS_HEADER: Final = "X-Amzn-SageMaker-Custom-Attributes"
@@ -15,11 +16,12 @@ class Request:
     options: TranscriptionOptions
 
 
-def read_request(body: bytes | bytearray | str, context: Any) -> Request:
-    """context: the serving stack's, or None for the default options. Raises InvalidOptionsError."""
+def read_request(body: bytes | bytearray | str, context: Any, settings: Settings) -> Request:
+    """context: the serving stack's, or None for the environment's options. Raises InvalidOptionsError."""
     # Both stacks decode bodies that a client calls text or JSON. Whether it is audio, the decoder says.
     audio = body.encode("utf-8", "surrogateescape") if isinstance(body, str) else body
-    return Request(audio, TranscriptionOptions.from_json(_options_text(context)))
+    said = PartialOptions.from_custom_attributes(_options_text(context))
+    return Request(audio, said.over(PartialOptions.from_environment(settings.option_variables)).resolve())
 
 
 def _options_text(context: Any) -> str:

@@ -3,14 +3,24 @@
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from whisperstack_contract.limits import AUDIO_FILE_BYTES
-from whisperstack_contract.variables import CPU, GPU, HARDWARE, MAX_AUDIO_SECONDS, MODEL_DIGEST
+from whisperstack_contract.inference_options import InferenceOption
+from whisperstack_contract.limits import ASYNC_PAYLOAD_BYTES, AUDIO_SECONDS
+from whisperstack_contract.variables import (
+    CPU,
+    DEFAULT_OPTIONS,
+    GPU,
+    HARDWARE,
+    INFERENCE_OPTION,
+    MAX_AUDIO_BYTES,
+    MAX_AUDIO_SECONDS,
+    MODEL_DIGEST,
+    OPTIONS,
+)
 
 _DEFAULT_MAX_AUDIO_SECONDS: Final = 4 * 3600.0
-_MOST_AUDIO_SECONDS: Final = 24 * 3600.0
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -23,24 +33,32 @@ class Settings:
     """model_digest: SHA-256 of the archive that is being served. ffmpeg: path of the decoder.
 
     hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
+    inference_option: by which of SageMaker's ways requests come, and so how large they may be.
+    option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.
     """
 
     model_digest: str
     ffmpeg: str
     hardware: str | None = None
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
-    max_audio_bytes: int = AUDIO_FILE_BYTES
+    inference_option: InferenceOption = InferenceOption.ASYNCHRONOUS
+    max_audio_bytes: int = InferenceOption.ASYNCHRONOUS.payload_bytes
+    option_variables: Mapping[str, str] = field(default_factory=dict)
     # ffmpeg decodes several hundred times faster than real time, so whatever takes this long is stuck.
     decoding_timeout_seconds: float = 300.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Raises SettingsError."""
+        option = _read_inference_option(environment)
         return cls(
             model_digest=_read_digest(environment),
             ffmpeg=_find_ffmpeg(),
             hardware=_read_hardware(environment),
             max_audio_seconds=_read_max_audio_seconds(environment),
+            inference_option=option,
+            max_audio_bytes=_read_max_audio_bytes(environment, option),
+            option_variables={name: environment[name] for name in (OPTIONS, DEFAULT_OPTIONS) if name in environment},
         )
 
 
@@ -66,9 +84,24 @@ def _read_max_audio_seconds(environment: Mapping[str, str]) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds <= _MOST_AUDIO_SECONDS:
-        raise SettingsError(f"{MAX_AUDIO_SECONDS} is {text!r}; set it to seconds above 0, at most {_MOST_AUDIO_SECONDS:.0f}")
+    if not 0 < seconds <= AUDIO_SECONDS:
+        raise SettingsError(f"{MAX_AUDIO_SECONDS} is {text!r}; set it to seconds above 0, at most {AUDIO_SECONDS:.0f}")
     return seconds
+
+
+def _read_max_audio_bytes(environment: Mapping[str, str], option: InferenceOption) -> int:
+    text = environment.get(MAX_AUDIO_BYTES, str(option.payload_bytes))
+    if not (text.isdecimal() and 0 < int(text) <= ASYNC_PAYLOAD_BYTES):
+        raise SettingsError(f"{MAX_AUDIO_BYTES} is {text!r}; set it to bytes above 0, at most {ASYNC_PAYLOAD_BYTES}")
+    return int(text)
+
+
+def _read_inference_option(environment: Mapping[str, str]) -> InferenceOption:
+    text = environment.get(INFERENCE_OPTION, InferenceOption.ASYNCHRONOUS)
+    try:
+        return InferenceOption(text)
+    except ValueError as error:
+        raise SettingsError(f"{INFERENCE_OPTION} is {text!r}; set it to one of: {', '.join(InferenceOption)}") from error
 
 
 def _find_ffmpeg() -> str:

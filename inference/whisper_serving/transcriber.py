@@ -60,6 +60,10 @@ class Transcriber:
         self._settings = settings
         load_network()
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
     def transcribe(self, request: Request) -> Transcript:
         """Raises TranscriptionError."""
         # Before decoding, which can take minutes.

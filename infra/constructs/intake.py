@@ -41,6 +41,7 @@ class Intake(Construct):
                 variables.ANNOUNCEMENTS_TOPIC: storage.announcements.topic_arn,
                 variables.MODEL_DIGEST: endpoint.model_digest,
                 variables.DEFAULT_OPTIONS: settings.default_options.to_custom_attributes(),
+                variables.PROMPTS_FROM_METADATA: str(settings.prompts_from_metadata).lower(),
                 variables.INVOCATION_TIMEOUT_SECONDS: str(settings.invocation_timeout_seconds),
             },
             # S3 copies a gigabyte within one call; a batch may hold five of them.

@@ -26,6 +26,7 @@ from infra.prices import instance_price
 from infra.serving_variables import require_floors, serving_variables
 from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
+from whisperstack_contract.inference_options import InferenceOption
 
 
 class AsynchronousStack(Stack):
@@ -50,6 +51,7 @@ class AsynchronousStack(Stack):
         container_variables = {
             **serving_variables(image.serving_stack, settings.serving_limits, settings.instance),
             variables.MAX_AUDIO_SECONDS: str(settings.max_audio_seconds),
+            variables.INFERENCE_OPTION: InferenceOption.ASYNCHRONOUS,
             variables.HARDWARE: str(settings.hardware),
             **settings.container_variables,
         }

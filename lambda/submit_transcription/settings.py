@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from whisperstack_contract import variables
-from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.options import PartialOptions
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Names as infra set them. default_options: those of every upload; model_digest: the model that the endpoint serves.
+    """Names as infra set them. default_options: of uploads that do not say otherwise in their metadata.
 
+    prompts_from_metadata: whether they may say there what the model is prompted with.
+    model_digest: the model that the endpoint serves.
     invocation_timeout_seconds: how long the endpoint may take for one recording.
     """
 
@@ -19,7 +21,8 @@ class Settings:
     transcripts_bucket: str
     endpoint_name: str
     announcements_topic: str
-    default_options: TranscriptionOptions
+    default_options: PartialOptions
+    prompts_from_metadata: bool
     model_digest: str
     invocation_timeout_seconds: int
 
@@ -32,7 +35,8 @@ class Settings:
             transcripts_bucket=environment[variables.TRANSCRIPTS_BUCKET],
             endpoint_name=environment[variables.ENDPOINT_NAME],
             announcements_topic=environment[variables.ANNOUNCEMENTS_TOPIC],
-            default_options=TranscriptionOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
+            default_options=PartialOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
+            prompts_from_metadata=environment[variables.PROMPTS_FROM_METADATA] == "true",
             model_digest=environment[variables.MODEL_DIGEST],
             invocation_timeout_seconds=int(environment[variables.INVOCATION_TIMEOUT_SECONDS]),
         )

@@ -1,11 +1,11 @@
 """From an upload to a request that SageMaker has accepted, once, however often the upload is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from submit_transcription.settings import Settings
-from submit_transcription.staging import stage
+from submit_transcription.staging import look_at, stage
 from submit_transcription.upload import Upload
 from transcription_jobs.job import Job
 from transcription_jobs.job_table import JobTable, utc_now
@@ -13,14 +13,17 @@ from transcription_jobs.outbox import Outbox
 from whisperstack_contract import keys
 from whisperstack_contract.errors import (
     EmptyFileError,
-    FileTooLargeError,
     FolderMarkerError,
+    InvalidOptionsError,
     RejectedInputError,
     TranscriptionError,
     VersionGoneError,
 )
+from whisperstack_contract.inference_options import InferenceOption, file_too_large
 from whisperstack_contract.jobs import JobState, inference_id, job_id
-from whisperstack_contract.limits import ASYNC_PAYLOAD_BYTES, ASYNC_REQUEST_TTL_SECONDS
+from whisperstack_contract.limits import ASYNC_REQUEST_TTL_SECONDS
+from whisperstack_contract.option_metadata import options_from_metadata
+from whisperstack_contract.options import PartialOptions
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,7 +56,7 @@ class Submission:
         if job.state is JobState.RECEIVED:
             try:
                 job = self._prepare(job)
-            except (RejectedInputError, VersionGoneError) as error:
+            except (RejectedInputError, InvalidOptionsError, VersionGoneError) as error:
                 return self._reject(job, error)
         self._invoke(job)
         return Outcome.SUBMITTED
@@ -68,7 +71,7 @@ class Submission:
             job_id=job_id(upload.source),
             source=upload.source,
             size_bytes=upload.size_bytes,
-            options=self.settings.default_options.to_custom_attributes(),
+            options=self.settings.default_options.to_json(),
             model_digest=self.settings.model_digest,
             created_at=utc_now().isoformat(),
         )
@@ -80,10 +83,14 @@ class Submission:
         return existing
 
     def _prepare(self, job: Job) -> Job:
-        """Stages the recording and writes down the intent to invoke. Raises the reason for a rejection."""
+        """Stages the recording and writes down options and the intent to invoke. Raises the reason for a rejection."""
         _refuse_unusable(job)
-        content_type = stage(self.s3, job.source, self.settings.audio_bucket, keys.staged_key(job.job_id))
-        submitted = self.jobs.begin_first_attempt(job, content_type)
+        uploaded = look_at(self.s3, job.source)
+        said = options_from_metadata(uploaded.metadata, prompts_allowed=self.settings.prompts_from_metadata)
+        # Over the defaults of when the upload was first seen.
+        options = said.over(PartialOptions.from_json(job.options)).resolve().to_custom_attributes()
+        stage(self.s3, job.source, uploaded.content_type, self.settings.audio_bucket, keys.staged_key(job.job_id))
+        submitted = self.jobs.begin_first_attempt(replace(job, options=options), uploaded.content_type)
         if submitted is None:
             # To go on could invoke twice; to stop could lose the job if the other delivery dies. So look again later.
             raise RuntimeError(f"another delivery is submitting job {job.job_id} at this moment")
@@ -109,10 +116,8 @@ class Submission:
 
 def _refuse_unusable(job: Job) -> None:
     """Refuses what can be told from the event alone. A key that ends in a slash is a recording if it has content."""
-    if job.size_bytes > ASYNC_PAYLOAD_BYTES:
-        raise FileTooLargeError(
-            f"the file has {job.size_bytes} bytes; the limit is {ASYNC_PAYLOAD_BYTES}; split or compress it before upload"
-        )
+    if job.size_bytes > InferenceOption.ASYNCHRONOUS.payload_bytes:
+        raise file_too_large(job.size_bytes, InferenceOption.ASYNCHRONOUS)
     if job.size_bytes > 0:
         return
     if job.source.key.endswith("/"):

@@ -22,8 +22,9 @@ class Ending:
 
 @dataclass(frozen=True)
 class Job:
-    """options: CustomAttributes, frozen at intake like model_digest. created_at, invoked_at, announced_at: ISO 8601, UTC.
+    """options: JSON, frozen at intake like model_digest: the environment's; once submitted, with the upload's own over them.
 
+    created_at, invoked_at, announced_at: ISO 8601, UTC.
     attempt: 0 before the first one. output_location, failure_location: s3 URIs that SageMaker named for the current attempt.
     """
 

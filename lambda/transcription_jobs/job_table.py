@@ -51,7 +51,7 @@ class JobTable:
         return job_from_row(job_id, _from_item(response["Item"])) if "Item" in response else None
 
     def begin_first_attempt(self, job: Job, content_type: str) -> Job | None:
-        """Writes down the intent to invoke: received → submitted. None where another delivery was faster."""
+        """Writes down the job's options and the intent to invoke: received → submitted. None where another was faster."""
         attempt = 1
         return self._update(
             job.job_id,
@@ -60,6 +60,7 @@ class JobTable:
                 "attempt": attempt,
                 "inference_id": inference_id(job.job_id, attempt),
                 "content_type": content_type,
+                "options": job.options,
                 **self._active_for(_INFERENCE_TIME),
             },
             where={"state": JobState.RECEIVED.value},

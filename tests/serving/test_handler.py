@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,10 @@ import pytest
 from bench.sounds import SOUNDS, at_level
 from tests.serving.conftest import DIGEST, Context, wav
 from whisper_serving.audio import decode
-from whisper_serving.settings import Settings
+from whisper_serving.settings import Settings, SettingsError
 from whisper_serving.transcriber import Recognition, Transcriber
-from whisperstack_contract.errors import ErrorDocument
+from whisperstack_contract.errors import ErrorDocument, FileTooLargeError
+from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Transcript
 
 # openai-whisper leaves its vocabulary file for the garbage collector to close.
@@ -128,7 +131,7 @@ def test_speech_after_music_is_heard_and_the_music_is_not(invoke: Invoke, jfk: b
         ('{"language": "de"}', "language is 'de'; tiny.en knows: en"),
         ('{"task": "translate"}', "task is 'translate'; tiny.en knows English only"),
         ('{"language": "xx"}', "language is 'xx'"),
-        ('{"speed": 2}', "unknown options: speed"),
+        ('{"speed": 2}', "unknown options: 'speed'"),
         ("fast please", "the options are not JSON"),
     ],
 )
@@ -164,6 +167,84 @@ def test_an_empty_body_is_refused(invoke: Invoke, body: Any, context: Context) -
 def test_text_is_refused_as_no_audio(invoke: Invoke, context: Context, content_type: str) -> None:
     assert _error(invoke('{"note": "\udcff no audio"}', context, content_type)).code == "not_audio"
     assert context.status == (415, "Unsupported Media Type")
+
+
+def _set_up_as(model: Transcriber, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    settings = Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST, **variables})
+    monkeypatch.setattr(model, "_settings", settings)
+
+
+@pytest.mark.parametrize("body", [b"", b"no audio"])
+def test_in_batch_an_error_document_comes_with_status_200(
+    invoke: Invoke, model: Transcriber, context: Context, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    _set_up_as(model, monkeypatch, TranscriptionOptions().to_batch_environment())
+    assert _error(invoke(body, context)).code in ("empty_file", "not_audio")
+    assert context.status is None
+
+
+def test_in_batch_an_unavailable_model_answers_with_status_200_too(
+    handler: ModuleType, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in TranscriptionOptions().to_batch_environment().items():
+        monkeypatch.setenv(name, value)
+    model = handler.model_fn(str(tmp_path))
+    answer = handler.transform_fn(model, b"", "audio/mpeg", "application/json", context)
+    assert _error(answer).code == "model_unavailable"
+    assert context.status is None
+
+
+def test_the_options_of_a_batch_job_are_those_of_its_files(
+    invoke: Invoke, model: Transcriber, jfk: bytes, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set_up_as(model, monkeypatch, TranscriptionOptions(max_duration_seconds=5).to_batch_environment())
+    assert _error(invoke(jfk, context)).code == "audio_too_long"
+    _set_up_as(model, monkeypatch, {"WHISPERSTACK_OPTIONS": '{"langauge": "en"}'})
+    assert "allowed: language, task" in _error(invoke(jfk, context)).message
+
+
+def test_a_request_goes_before_the_defaults_of_its_endpoint(
+    invoke: Invoke,
+    model: Transcriber,
+    silence_of: Callable[[float], bytes],
+    with_options: Callable[[str], Context],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _set_up_as(model, monkeypatch, {"WHISPERSTACK_DEFAULT_OPTIONS": '{"max_duration_seconds": 1}'})
+    assert _error(invoke(silence_of(3), with_options(""))).code == "audio_too_long"
+    allowed = with_options('{"max_duration_seconds": null}')
+    assert Transcript.from_json(invoke(silence_of(3), allowed)).duration == 3.0
+
+
+def test_a_recording_too_large_for_real_time_is_told_what_takes_it(
+    invoke: Invoke, model: Transcriber, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _set_up_as(model, monkeypatch, {"WHISPERSTACK_INFERENCE_OPTION": "real-time"})
+    error = ErrorDocument.from_json(invoke(bytes(25 * 1024**2 + 1), context))
+    assert error is not None
+    assert error.code == "file_too_large"
+    assert "asynchronous inference takes up to 1 GiB" in error.message
+    assert context.status == (413, "Request Entity Too Large")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("WHISPERSTACK_INFERENCE_OPTION", "serverless", "'serverless'; set it to one of: real-time, batch, asynchronous"),
+        ("WHISPERSTACK_MAX_AUDIO_BYTES", "0", "'0'; set it to bytes above 0, at most 1073741824"),
+        ("WHISPERSTACK_MAX_AUDIO_BYTES", "25 MB", "'25 MB'; set it to bytes"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused(name: str, value: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST, name: value})
+
+
+def test_the_largest_request_can_be_set_apart_from_the_option() -> None:
+    variables = {"WHISPERSTACK_INFERENCE_OPTION": "real-time", "WHISPERSTACK_MAX_AUDIO_BYTES": "1000"}
+    settings = Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST, **variables})
+    with pytest.raises(FileTooLargeError, match=r"the limit of real-time inference is 1000 .*; asynchronous inference takes"):
+        decode(bytes(1001), settings)
 
 
 def test_an_error_without_a_context_is_still_a_document(invoke: Invoke) -> None:

@@ -55,6 +55,7 @@ class Pipeline:
             variables.ENDPOINT_NAME: ENDPOINT,
             variables.ANNOUNCEMENTS_TOPIC: self.topic,
             variables.DEFAULT_OPTIONS: '{"language": "en"}',
+            variables.PROMPTS_FROM_METADATA: "false",
             variables.INVOCATION_TIMEOUT_SECONDS: "1800",
             variables.MODEL_DIGEST: "d" * 64,
         }

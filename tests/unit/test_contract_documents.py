@@ -1,7 +1,6 @@
 """What travels as JSON arrives as it was sent, or is refused with a reason."""
 
 import json
-import string
 from dataclasses import replace
 
 import pytest
@@ -11,17 +10,13 @@ from hypothesis import strategies as st
 from tests.unit.pipeline import transcript
 from tests.unit.test_notification import json_values
 from whisperstack_contract.announcements import Announcement
-from whisperstack_contract.errors import ERRORS_BY_CODE, ErrorDocument, InvalidOptionsError
+from whisperstack_contract.errors import ERRORS_BY_CODE, ErrorDocument
 from whisperstack_contract.jobs import JobState, SourceVersion
-from whisperstack_contract.limits import CUSTOM_ATTRIBUTES_CHARS
-from whisperstack_contract.options import Task, TranscriptionOptions
 from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript, with_job_id
 from whisperstack_contract.transcript import Warning as TranscriptWarning
 
 text = st.text()
 number = st.floats(allow_nan=False, allow_infinity=False)
-languages = st.none() | st.text(string.ascii_lowercase, min_size=2, max_size=3)
-options = st.builds(TranscriptionOptions, languages, st.sampled_from(Task))
 errors = st.builds(ErrorDocument, text, text, st.booleans())
 transcripts = st.builds(
     Transcript,
@@ -51,51 +46,6 @@ announcements = st.builds(
     st.booleans(),
     st.none() | errors,
 )
-
-
-@given(options)
-def test_options_arrive_as_they_were_sent(sent: TranscriptionOptions):
-    attributes = sent.to_custom_attributes()
-
-    assert TranscriptionOptions.from_json(attributes) == sent
-    assert len(attributes) <= CUSTOM_ATTRIBUTES_CHARS
-    assert attributes.isascii()
-    assert attributes.isprintable()
-
-
-@pytest.mark.parametrize("nothing", ["", " \n", "{}"])
-def test_no_options_are_the_defaults(nothing: str):
-    assert TranscriptionOptions.from_json(nothing) == TranscriptionOptions(language=None, task=Task.TRANSCRIBE)
-
-
-@given(text | json_values.map(json.dumps))
-def test_other_options_are_refused_with_a_reason(sent: str):
-    if not sent.strip() or sent == "{}":
-        assert TranscriptionOptions.from_json(sent) == TranscriptionOptions()
-        return
-    with pytest.raises(InvalidOptionsError, match=r"."):
-        TranscriptionOptions.from_json(sent)
-
-
-@pytest.mark.parametrize(
-    ("sent", "reason"),
-    [
-        ("en", "not JSON"),
-        ("[" * 100_000, "not JSON"),
-        ('["en"]', "JSON list"),
-        ('{"langauge": "en"}', "unknown options: langauge; allowed are: language, task"),
-        ('{"language": "English"}', "'English'; use a code such as 'en'"),
-        ('{"language": "EN"}', "'EN'"),
-        ('{"language": "en\\n"}', "use a code"),
-        ('{"language": ["en"]}', "use a code"),
-        ('{"task": "summarise"}', "'summarise'; allowed are: transcribe, translate"),
-        ('{"task": null}', "None; allowed are"),
-        ('{"task": []}', "allowed are"),
-    ],
-)
-def test_wrong_options_are_refused_with_value_and_remedy(sent: str, reason: str):
-    with pytest.raises(InvalidOptionsError, match=reason):
-        TranscriptionOptions.from_json(sent)
 
 
 @given(transcripts)
@@ -204,6 +154,7 @@ def test_an_error_carries_its_code_message_and_whether_to_try_again(error):
     assert document == ErrorDocument(error.code, "the file has 0 bytes", error.retryable)
     assert 400 <= error.http_status < 600
     assert error.retryable == (error.http_status >= 500)
+    assert error.remedy.endswith(".")
 
 
 @given(announcements)
