@@ -23,7 +23,7 @@ INFERENCE_ID_CHARS: Final = 64
 REALTIME_INVOCATION_TIMEOUT_SECONDS: Final = 60
 REALTIME_PAYLOAD_BYTES: Final = 25 * MIB
 
-# Source: CreateTransformJob API, MaxPayloadInMB, MaxConcurrentTransforms, ModelClientConfig and Environment (botocore 1.44.5). The
+# Source: CreateTransformJob API, MaxPayloadInMB, MaxConcurrentTransforms, ModelClientConfig, Environment (botocore 1.44.5). The
 # payload times the requests at a time may not exceed it either.
 BATCH_PAYLOAD_MIB: Final = 100
 BATCH_INVOCATION_TIMEOUT_SECONDS: Final = 3600
