@@ -21,6 +21,7 @@ from whisperstack_contract.languages import LANGUAGES
 from whisperstack_contract.limits import MIB
 from whisperstack_contract.option_metadata import metadata_name
 from whisperstack_contract.options import OPTIONS_BY_NAME, PROMPT_OPTIONS, TranscriptionOptions
+from whisperstack_contract.warning_codes import WARNINGS
 
 DOCS: Final = Path(__file__).resolve().parent
 _NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
@@ -61,6 +62,16 @@ def options() -> str:
     text = _put(text, "options.md", "limits", "\n".join([*head, *limits]))
     text = _put(text, "options.md", "prompts", ", ".join(f"`{name}`" for name in OPTIONS_BY_NAME if name in PROMPT_OPTIONS))
     return _put(text, "options.md", "languages", ", ".join(f"`{code}` {name}" for code, name in LANGUAGES.items()))
+
+
+def warning_codes() -> str:
+    """Every code of a warning, from the contract."""
+    intro = (
+        'A transcript\'s `whisperstack.warnings` is a list of `{"code", "message", "start", "end"}`; `start` and `end` are '
+        "seconds, or null\nwhere the whole recording is meant. A code keeps its meaning."
+    )
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in sorted(WARNINGS.items())]
+    return "\n".join(["# Warnings", "", _NOTICE, "", intro, "", "| code | meaning |", "|---|---|", *rows, ""])
 
 
 def commands() -> str:
@@ -149,6 +160,7 @@ def _put(text: str, page: str, name: str, table: str) -> str:
 PAGES: Final = {
     "errors.md": error_codes,
     "options.md": options,
+    "warnings.md": warning_codes,
     "commands.md": commands,
     "operations.md": operations,
     "security.md": security,

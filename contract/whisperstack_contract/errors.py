@@ -17,6 +17,8 @@ TranscriptionError
 └── ServiceError                the recording may be fine; trying again can help
     ├── DecodingTimedOutError
     ├── ModelUnavailableError
+    ├── OutOfMemoryError
+    ├── GpuLostError
     └── InferenceFailedError
 
 A code, once released, keeps its meaning. An error travels as ``{"error": {"code", "message", "retryable"}}``.
@@ -155,6 +157,22 @@ class ModelUnavailableError(ServiceError):
 
     code = "model_unavailable"
     remedy = "See the endpoint's log, and deploy again."
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class OutOfMemoryError(ServiceError):
+    """The recording takes more memory than the instance has, also with the smallest batch."""
+
+    code = "out_of_memory"
+    remedy = "Try again; if that does not help, use a larger instance or a smaller model."
+    http_status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class GpuLostError(ServiceError):
+    """The GPU failed; the worker ends and is replaced."""
+
+    code = "gpu_lost"
+    remedy = "Try again."
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
 
 

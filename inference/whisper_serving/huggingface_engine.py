@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from whisper_serving.devices import choose_device
+from whisper_serving.hardware_failures import retry_with_less_memory
 from whisper_serving.huggingface_windows import HuggingFaceWindows
 from whisper_serving.log_mel import LogMel
 from whisper_serving.long_form import recognise_windows
@@ -30,6 +31,7 @@ from whisper_serving.speech import Span, stretches
 from whisper_serving.token_rules import Vocabulary
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
+from whisper_serving.window_decoding import rows_to_try
 from whisper_serving.word_alignment import align_words
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
@@ -71,8 +73,15 @@ class HuggingFaceEngine:
     def check_options(self, options: TranscriptionOptions) -> None:
         check_against_model(options, self.model, self._languages)
 
-    @torch.inference_mode()
     def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
+        return retry_with_less_memory(
+            lambda most_rows: self._recognise(samples, options, speech, most_rows), rows_to_try(options)
+        )
+
+    @torch.inference_mode()
+    def _recognise(
+        self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span], most_rows: int
+    ) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
         mel = LogMel(samples, self._filters)
@@ -80,7 +89,7 @@ class HuggingFaceEngine:
         language, probability = options.language or self.only_language, None
         if language is None:
             language, probability = self._windows.detect_language(mel.window(mel.frame_at(listen[0].start)))
-        recogniser = self._windows.speaking(language, translate=options.task is Task.TRANSLATE)
+        recogniser = self._windows.speaking(language, options.task is Task.TRANSLATE, most_rows)
         heard = recognise_windows(mel, listen, recogniser, self._windows.vocabulary, options)
         words = align_words(heard, mel, recogniser, language) if options.word_timestamps else None
         return Recognition(language, [found.segment for found in heard], words, probability)

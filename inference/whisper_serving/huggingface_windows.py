@@ -57,13 +57,13 @@ class HuggingFaceWindows:
         self.n_text = model.config.max_target_positions
         self._decoder = WindowDecoder(vocabulary, self.n_text // _PROMPT_SHARE, model.device)
 
-    def speaking(self, language: str, *, translate: bool) -> "SpokenWindows":
+    def speaking(self, language: str, translate: bool, most_rows: int) -> "SpokenWindows":
         """The same model, asked for one language and task."""
         known = self.vocabulary
         start = [known.start_of_transcript]
         if known.languages:
             start += [known.languages[language], known.translate if translate else known.transcribe]
-        return SpokenWindows(self, tuple(start))
+        return SpokenWindows(self, tuple(start), most_rows)
 
     def detect_language(self, mel: torch.Tensor) -> tuple[str, float]:
         """(code, probability) of the language in float32 [n_mels, 3000]. Source: openai-whisper decoding.py."""
@@ -82,16 +82,19 @@ class HuggingFaceWindows:
         encoder = self.model.get_encoder()
         return encoder(mel[None].to(self.model.device, self.model.dtype)).last_hidden_state  # type: ignore[no-any-return]
 
-    def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
-        return self._decoder.decode(self.steps(mel), prompt, temperature, beam_size)
+    def decode(
+        self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None, most_rows: int
+    ) -> DecodedWindow:
+        return self._decoder.decode(self.steps(mel), prompt, temperature, beam_size, most_rows)
 
 
 @dataclass(frozen=True)
 class SpokenWindows:
-    """A WindowRecogniser. start: the start-of-transcript sequence."""
+    """A WindowRecogniser. start: the start-of-transcript sequence. most_rows: decoded at once."""
 
     windows: HuggingFaceWindows
     start: tuple[int, ...]
+    most_rows: int
 
     @property
     def prompt_tokens(self) -> int:
@@ -99,7 +102,7 @@ class SpokenWindows:
 
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
         previous = [self.windows.vocabulary.start_of_previous, *prompt[-self.prompt_tokens :]] if prompt else []
-        return self.windows.decode(mel, [*previous, *self.start], temperature, beam_size)
+        return self.windows.decode(mel, [*previous, *self.start], temperature, beam_size, self.most_rows)
 
     def text_of(self, tokens: Sequence[int]) -> str:
         spoken = [token for token in tokens if token < self.windows.vocabulary.end_of_text]

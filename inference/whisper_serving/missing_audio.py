@@ -5,6 +5,7 @@ from typing import Final
 from whisper_serving.ogg import ends_within_a_page
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
+from whisperstack_contract.warning_codes import DAMAGED_AUDIO, TRUNCATED_AUDIO
 
 # Encoders pad, and containers round: less missing than this means nothing.
 _MISSING_SECONDS: Final = 1.0
@@ -25,7 +26,7 @@ def _shortfall(facts: AudioFacts) -> TranscriptWarning | None:
     if declared is None or declared - decoded <= max(_MISSING_SECONDS, _MISSING_SHARE * declared):
         return None
     return TranscriptWarning(
-        "truncated_audio",
+        TRUNCATED_AUDIO,
         f"the file declares {declared:.1f} s, but holds {decoded:.1f} s of sound; "
         f"if the recording should be longer, upload it again",
     )
@@ -35,7 +36,7 @@ def _cut_off(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning
     if not ends_within_a_page(content):
         return None
     return TranscriptWarning(
-        "truncated_audio",
+        TRUNCATED_AUDIO,
         f"the file was cut off after {facts.decoded_seconds:.1f} s of sound, and does not say how long it was; upload it again",
     )
 
@@ -44,7 +45,7 @@ def _damage(damages: int) -> TranscriptWarning | None:
     if damages < _DAMAGES:
         return None
     return TranscriptWarning(
-        "damaged_audio",
+        DAMAGED_AUDIO,
         f"the recording is damaged in at least {damages} places, where words may be missing; "
         f"upload it again if there is a better copy",
     )

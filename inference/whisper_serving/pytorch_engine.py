@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,16 +20,16 @@ from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import LANGUAGES
 
 from whisper_serving.devices import choose_device
+from whisper_serving.hardware_failures import retry_with_less_memory
 from whisper_serving.option_check import ENGLISH, check_against_model
 from whisper_serving.speech import Span, stretches
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
+from whisper_serving.window_decoding import CANDIDATES_WHEN_SAMPLING, rows_to_try
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Segment, Word
-
-_CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, the command line's best_of
 
 
 class PytorchEngine:
@@ -59,6 +59,13 @@ class PytorchEngine:
         check_against_model(options, self.model, self._languages)
 
     def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
+        return retry_with_less_memory(
+            lambda most_rows: self._recognise(samples, options, speech, most_rows), rows_to_try(options)
+        )
+
+    def _recognise(
+        self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span], most_rows: int
+    ) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
         # transcribe() would go on for ever at a clip that ends after its last frame.
@@ -76,8 +83,8 @@ class PytorchEngine:
             # Names and terms may come at any time, what was said before the recording only before it.
             carry_initial_prompt=options.hotwords is not None,
             temperature=options.temperature,
-            beam_size=options.beam_size,
-            best_of=_CANDIDATES_WHEN_SAMPLING,
+            beam_size=None if options.beam_size is None else min(options.beam_size, most_rows),
+            best_of=min(CANDIDATES_WHEN_SAMPLING, most_rows),
             word_timestamps=options.word_timestamps,
             fp16=self._model.device.type == "cuda",
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from whisper_serving.hardware_failures import end_worker_where_gpu_is_lost
 from whisperstack_contract.errors import InferenceFailedError, TranscriptionError
 from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.transcript import Transcript
@@ -25,10 +26,11 @@ def answer(work: Callable[[], Transcript], context: Any, option: InferenceOption
     except TranscriptionError as error:
         _log.warning("request refused: %s", error.code)
         return _refuse(error, told)
-    except Exception:  # noqa: BLE001  # whatever it was, the client gets a typed answer
+    except Exception as error:  # noqa: BLE001  # whatever it was, the client gets a typed answer
         # The trace is for the log only: TorchServe would send it to the client.
         _log.exception("request failed")
-        return _refuse(InferenceFailedError("the model failed on this recording; try again, and see the endpoint's log"), told)
+        failure = InferenceFailedError("the model failed on this recording; try again, and see the endpoint's log")
+        return _refuse(end_worker_where_gpu_is_lost(error) or failure, told)
 
 
 def _refuse(error: TranscriptionError, context: Any) -> str:

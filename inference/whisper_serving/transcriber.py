@@ -12,6 +12,7 @@ from whisper_serving.audio import decode
 from whisper_serving.request import Request
 from whisper_serving.settings import Settings
 from whisper_serving.speech import Span, load_network, speech_spans, whole
+from whisper_serving.trust import doubts
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Provenance, Segment, Transcript, Word
 
@@ -50,7 +51,10 @@ class Engine(Protocol):
         ...
 
     def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
-        """samples: float32 [n] in -1..1, mono, 16 kHz. speech: where to listen, at least one span, in order and apart."""
+        """samples: float32 [n] in -1..1, mono, 16 kHz. speech: where to listen, at least one span, in order and apart.
+
+        Raises OutOfMemoryError where the smallest batch still takes too much memory.
+        """
         ...
 
 
@@ -71,10 +75,10 @@ class Transcriber:
         started = time.perf_counter()
         recording = decode(request.audio, self._settings, request.options)
         decoded = time.perf_counter()
-        speech = (speech_spans if request.options.vad else whole)(recording.samples)
+        speech = speech_spans(recording.samples)
         detected = time.perf_counter()
-        if speech:
-            recognition = self._engine.recognise(recording.samples, request.options, speech)
+        if listen := speech if request.options.vad else whole(recording.samples):
+            recognition = self._engine.recognise(recording.samples, request.options, listen)
         else:
             language = request.options.language or self._engine.only_language or _UNDETERMINED
             recognition = Recognition(language, (), () if request.options.word_timestamps else None)
@@ -97,8 +101,8 @@ class Transcriber:
                     "speech_detection_seconds": detected - decoded,
                     "inference_seconds": recognised - detected,
                 },
-                warnings=recording.warnings,
+                warnings=(*recording.warnings, *doubts(recognition, speech)),
                 language_probability=recognition.language_probability,
-                speech_seconds=sum(span.end - span.start for span in speech) if request.options.vad else None,
+                speech_seconds=sum(span.end - span.start for span in speech),
             ),
         )

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 import torch
 
 from whisper_serving.token_rules import TokenRules, Vocabulary
+from whisperstack_contract.options import TranscriptionOptions
 
-_CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, best_of
+CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, the command line's best_of
 
 
 class WindowSteps(Protocol):
@@ -55,19 +56,24 @@ class WindowDecoder:
         self._device = device
         self._rules = TokenRules(vocabulary, device)
 
-    def decode(self, steps: WindowSteps, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
-        """prompt: up to and with the start-of-transcript sequence. beam_size: at temperature 0 only; None for greedy."""
+    def decode(
+        self, steps: WindowSteps, prompt: Sequence[int], temperature: float, beam_size: int | None, most_rows: int
+    ) -> DecodedWindow:
+        """prompt: up to and with the start-of-transcript sequence. beam_size: at temperature 0 only; None for greedy.
+
+        most_rows: beams or candidates at once, where memory is short.
+        """
         logits = steps.advance(torch.tensor([list(prompt)], device=self._device))[0]
         start = list(prompt).index(self._vocabulary.start_of_transcript)
         no_speech = float(logits[start].softmax(-1)[self._vocabulary.no_speech])
-        if temperature == 0 and beam_size is not None and beam_size > 1:
-            best = self._search(steps, logits[-1:], beam_size)
+        beams, candidates = min(beam_size or 1, most_rows), min(CANDIDATES_WHEN_SAMPLING, most_rows)
+        if temperature == 0 and beams > 1:
+            best = self._search(steps, logits[-1:], beams)
         else:
-            best = self._sample(steps, logits[-1:], temperature)
+            best = self._sample(steps, logits[-1:], temperature, candidates if temperature > 0 else 1)
         return DecodedWindow(best.tokens, best.sum_logprob / (len(best.tokens) + 1), no_speech, temperature)
 
-    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float) -> _Row:
-        count = _CANDIDATES_WHEN_SAMPLING if temperature > 0 else 1
+    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float, count: int) -> _Row:
         steps.select([0] * count)
         logits = logits.repeat(count, 1)
         active, finished = [_Row([]) for _ in range(count)], []
@@ -124,6 +130,11 @@ class WindowDecoder:
         # Where too few ended by themselves, the likeliest unfinished ones take part.
         finished += sorted(beams, key=lambda row: -row.sum_logprob)[: max(0, beam_size - len(finished))]
         return max(finished, key=lambda row: row.likelihood)
+
+
+def rows_to_try(options: TranscriptionOptions) -> tuple[int, ...]:
+    """How many beams or candidates to go through the decoder at once: as many as asked for; one, where memory is short."""
+    return (max(options.beam_size or 1, CANDIDATES_WHEN_SAMPLING), 1)
 
 
 def _draw(logits: torch.Tensor) -> torch.Tensor:

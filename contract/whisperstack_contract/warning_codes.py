@@ -1,0 +1,25 @@
+"""Everything that a transcript can warn of, as stable codes: `whisperstack.warnings[].code`."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+TRUNCATED_AUDIO: Final = "truncated_audio"
+DAMAGED_AUDIO: Final = "damaged_audio"
+SUSPECTED_HALLUCINATION: Final = "suspected_hallucination"
+LOW_CONFIDENCE: Final = "low_confidence"
+UNCERTAIN_LANGUAGE: Final = "uncertain_language"
+
+# Code → what it means. A code, once released, keeps its meaning.
+WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        TRUNCATED_AUDIO: "The file holds less sound than it declares, or was cut off; the transcript is of what there was.",
+        DAMAGED_AUDIO: "The decoder met damage in several places, where words may be missing.",
+        SUSPECTED_HALLUCINATION: (
+            "This stretch of the text may be invented: it repeats itself, holds more or fewer words than anybody says in that "
+            "time, or stands where no speech was heard. The message says which."
+        ),
+        LOW_CONFIDENCE: "The model was not sure of this stretch.",
+        UNCERTAIN_LANGUAGE: "The language was detected, with a probability below a half; name it in the request.",
+    }
+)

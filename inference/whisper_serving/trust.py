@@ -1,0 +1,135 @@
+"""What a reader should know before trusting a text, whichever engine wrote it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from whisper_serving.speech import Span
+from whisperstack_contract.transcript import Segment
+from whisperstack_contract.transcript import Warning as TranscriptWarning
+from whisperstack_contract.warning_codes import LOW_CONFIDENCE, SUSPECTED_HALLUCINATION, UNCERTAIN_LANGUAGE
+
+if TYPE_CHECKING:
+    from whisper_serving.transcriber import Recognition
+
+# Source: openai-whisper transcribe.py, whose loop samples anew where one of these is not met. Here the last try
+# did not meet it either.
+_COMPRESSION_RATIO: Final = 2.4
+_LOGPROB: Final = -1.0
+_NO_SPEECH: Final = 0.6
+# Of a text that is likely all the same, the model is fairly sure although it heard nothing.
+_NO_SPEECH_LOGPROB: Final = -0.5
+
+# The same sentence so many times in a row. Choruses have it too; a reader can tell.
+_REPEATS: Final = 3
+
+# Auctioneers reach 7 words a second. A segment that lasts, with hardly a word, is what Whisper makes of noise.
+_MOST_WORDS_PER_SECOND: Final = 8.0
+_FEWEST_WORDS_PER_SECOND: Final = 0.25
+_LONG_SECONDS: Final = 6.0
+_SHORTEST_SECONDS: Final = 0.5  # timestamps are rough: below, a rate says nothing
+
+# Share of a segment in which speech was detected.
+_LEAST_SPEECH: Final = 0.1
+
+_LANGUAGE_PROBABILITY: Final = 0.5
+
+
+@dataclass(frozen=True)
+class _Doubt:
+    code: str
+    reason: str
+    segment: Segment
+
+
+def doubts(recognition: "Recognition", speech: Sequence[Span]) -> tuple[TranscriptWarning, ...]:
+    """In the order of the text; neighbours with the same doubt share a warning, whose span is theirs.
+
+    speech: where it was detected, whether or not the engine was told.
+    """
+    segments = recognition.segments
+    found = [_language_doubt(recognition)] if recognition.language_probability is not None else []
+    found += _share_warnings(
+        doubt
+        for segment, repeated in zip(segments, _repeated(segments), strict=True)
+        for doubt in _doubts(segment, repeated, speech)
+    )
+    return tuple(warning for warning in found if warning)
+
+
+def _language_doubt(recognition: "Recognition") -> TranscriptWarning | None:
+    probability = recognition.language_probability
+    if probability is None or probability >= _LANGUAGE_PROBABILITY:
+        return None
+    return TranscriptWarning(
+        UNCERTAIN_LANGUAGE,
+        f"the language was taken for {recognition.language!r} with a probability of {probability:.2f}; name it in the options",
+    )
+
+
+def _doubts(segment: Segment, repeated: int, speech: Sequence[Span]) -> Iterable[_Doubt]:
+    invented = _signs_of_invention(segment, repeated, speech)
+    if invented:
+        yield _Doubt(SUSPECTED_HALLUCINATION, invented[0], segment)
+    elif segment.avg_logprob < _LOGPROB:
+        yield _Doubt(LOW_CONFIDENCE, "the model was not sure of its words", segment)
+
+
+def _signs_of_invention(segment: Segment, repeated: int, speech: Sequence[Span]) -> list[str]:
+    seconds, rate = segment.end - segment.start, _words(segment.text) / max(segment.end - segment.start, 1e-3)
+    signs = {
+        "the text repeats itself": segment.compression_ratio > _COMPRESSION_RATIO or repeated >= _REPEATS,
+        "no speech was heard there": seconds > 0 and _overlap(segment, speech) / seconds < _LEAST_SPEECH,
+        "the model took it for silence": segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _NO_SPEECH_LOGPROB,
+        "there are more words than anybody says in that time": seconds >= _SHORTEST_SECONDS and rate > _MOST_WORDS_PER_SECOND,
+        "there is hardly a word in all that time": seconds >= _LONG_SECONDS and rate < _FEWEST_WORDS_PER_SECOND,
+    }
+    return [sign for sign, is_there in signs.items() if is_there]
+
+
+def _repeated(segments: Sequence[Segment]) -> list[int]:
+    """For each segment, how many in a row say what it says."""
+    runs = [len(list(run)) for _, run in groupby(segments, key=lambda segment: _plain(segment.text))]
+    return [length for length in runs for _ in range(length)]
+
+
+def _share_warnings(found: Iterable[_Doubt]) -> list[TranscriptWarning]:
+    def alike(doubt: _Doubt) -> tuple[str, str]:
+        return doubt.code, doubt.reason
+
+    # Neighbours in the text, not only among the doubtful.
+    numbered = groupby(enumerate(found), key=lambda item: (alike(item[1]), item[1].segment.id - item[0]))
+    runs = [[doubt for _, doubt in run] for _, run in numbered]
+    return [
+        TranscriptWarning(
+            run[0].code,
+            f"{_clock(run[0].segment.start)} to {_clock(run[-1].segment.end)}: {run[0].reason}",
+            run[0].segment.start,
+            run[-1].segment.end,
+        )
+        for run in runs
+    ]
+
+
+def _overlap(segment: Segment, speech: Sequence[Span]) -> float:
+    return sum(max(0.0, min(span.end, segment.end) - max(span.start, segment.start)) for span in speech)
+
+
+def _words(text: str) -> int:
+    """Of scripts without spaces, every two characters count as a word: about as long to say."""
+    return sum(max(1, len(word) // 2) if not word.isascii() and _is_unspaced(word) else 1 for word in text.split())
+
+
+def _is_unspaced(word: str) -> bool:
+    # Thai, Lao, Burmese and Khmer; kana and Han. Hangul has spaces.
+    return any("\u0e00" <= c <= "\u109f" or "\u1780" <= c <= "\u17ff" or "\u3040" <= c <= "\u9fff" for c in word)
+
+
+def _plain(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)}:{rest:04.1f}"
