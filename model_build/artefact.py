@@ -1,11 +1,13 @@
 """Builds one artefact: model.tar.gz and release.json, in a folder of their own."""
 
 import tempfile
+import zlib
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from model_build.archive import code_members, read_manifest, write_archive
+from model_build.benchmark import read_benchmark
 from model_build.catalogue import require_size
 from model_build.digests import sha256_of_bytes, sha256_of_file
 from model_build.errors import BuildError
@@ -16,6 +18,8 @@ from model_build.release import archive_path, find_release
 from model_build.sources import Source
 from whisperstack_contract.artefact import (
     ARCHIVE_MANIFEST_FILENAME,
+    MODEL_CARD_FILENAME,
+    MODEL_CARD_PAGE,
     RELEASE_MANIFEST_FILENAME,
     ArchiveManifest,
     ReleaseManifest,
@@ -40,10 +44,15 @@ def build_artefact(
     folder: Path,
     project_root: Path,
     progress: Progress,
+    benchmark: Path | None = None,
 ) -> BuiltArtefact:
-    """Leaves `folder` with a whole artefact or as it was. Raises BuildError where the artefact cannot be built."""
+    """Leaves `folder` with a whole artefact or as it was. Raises BuildError where the artefact cannot be built.
+
+    benchmark: results of a benchmark for the model card.
+    """
     progress.stage("Checking for changes")
-    layout, code = layout_of(engine), code_members(project_root)
+    layout = layout_of(engine)
+    code = code_members(project_root) if layout.has_handler else {}
     manifest = ArchiveManifest(
         engine=engine,
         model=model,
@@ -52,6 +61,7 @@ def build_artefact(
         vendored=packages.describe(),
         files={name: sha256_of_bytes(content) for name, content in code.items()},
         built_with=_versions(layout),
+        measured={} if benchmark is None else read_benchmark(benchmark),
     )
     if (release := _current_release(folder, manifest)) is not None:
         return BuiltArtefact(release, folder, rebuilt=False)
@@ -60,7 +70,7 @@ def build_artefact(
     with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
         staging = Path(staging_name)
         made = packages.unpack(staging / "packages", progress)
-        made |= _write_weights(source, model, layout, staging / "weights", progress)
+        made |= _write_weights(source, manifest, layout, staging / "weights", progress)
         manifest = replace(manifest, files=manifest.files | {name: sha256_of_file(path) for name, path in made.items()})
         staged = staging / ARCHIVE_FILENAME
         members: dict[str, bytes | Path] = {
@@ -68,8 +78,9 @@ def build_artefact(
             **made,
             ARCHIVE_MANIFEST_FILENAME: manifest.to_json().encode(),
         }
-        write_archive(staged, members, progress)
-        release = ReleaseManifest(engine, model, sha256_of_file(staged), staged.stat().st_size)
+        # Weights do not compress, and a container that starts would have to undo it.
+        written = write_archive(staged, members, {layout.weights}, progress)
+        release = ReleaseManifest(engine, model, written.digest, written.size_bytes)
         (staging / RELEASE_MANIFEST_FILENAME).write_text(release.to_json())
         # Between these two the old release describes the new archive. Whoever reads it then sees that the digests differ.
         staged.replace(archive_path(folder))
@@ -77,14 +88,20 @@ def build_artefact(
     return BuiltArtefact(release, folder, rebuilt=True)
 
 
-def _write_weights(source: Source, model: str, layout: Layout, folder: Path, progress: Progress) -> dict[str, Path]:
-    """Path in the archive → file, for the weights and all that belongs to them."""
-    progress.stage("Reading the weights")
-    checkpoint = source.load()
-    require_size(model, checkpoint.dims)
+def _write_weights(
+    source: Source, manifest: ArchiveManifest, layout: Layout, folder: Path, progress: Progress
+) -> dict[str, Path]:
+    """Path in the archive → file, for the weights, all that belongs to them, and the model card."""
+    from model_build.model_card import model_card, to_json, to_markdown
+
+    checkpoint = source.load(progress)
+    require_size(manifest.model, checkpoint.dims)
     folder.mkdir()
     progress.stage("Writing the weights")
-    layout.write(checkpoint, model, folder)
+    layout.write(checkpoint, manifest.model, folder)
+    card = model_card(checkpoint, manifest, sha256_of_file(folder / layout.weights))
+    (folder / MODEL_CARD_FILENAME).write_bytes(to_json(card))
+    (folder / MODEL_CARD_PAGE).write_bytes(to_markdown(card))
     return {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
 
 
@@ -107,7 +124,8 @@ def _code_files(manifest: ArchiveManifest) -> dict[str, str]:
 
 
 def _versions(layout: Layout) -> dict[str, str]:
+    # The compressed part of the archive is as this zlib wrote it.
     try:
-        return {name: metadata.version(name) for name in layout.built_with}
+        return {name: metadata.version(name) for name in layout.built_with} | {"zlib": zlib.ZLIB_RUNTIME_VERSION}
     except metadata.PackageNotFoundError as error:
         raise BuildError(f"the package {error.name} is not installed; install requirements-model.txt") from error

@@ -45,7 +45,7 @@ class WhisperSize:
 
     @property
     def parameters(self) -> int:
-        return sum(prod(shape) for name, shape in expected_shapes(self.dims).items() if name != _BUFFER)
+        return number_of_parameters(self.dims)
 
     @property
     def state_bytes(self) -> int:
@@ -97,6 +97,10 @@ SIZES: Final = (
     WhisperSize("large-v3", _dims(128, 1280, 20, 32, 32, _LANGUAGES_100), aliases=("large",)),
     WhisperSize("large-v3-turbo", _dims(128, 1280, 20, 32, 4, _LANGUAGES_100), aliases=("turbo",)),
 )
+
+
+def number_of_parameters(dims: dict[str, int]) -> int:
+    return sum(prod(shape) for name, shape in expected_shapes(dims).items() if name != _BUFFER)
 
 
 def require_size(model: str, dims: dict[str, int]) -> None:

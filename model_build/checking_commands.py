@@ -74,10 +74,17 @@ def verify(
         chosen = _choose_archive(path, environment, engine, model, output_root)
         heard = None
         with verified_archive(chosen, progress) as verified:
-            if recording is not None:
+            if audio is not None and not verified.has_handler:
+                raise BuildError(
+                    f"{chosen} is for {verified.manifest.engine} and brings no code that could transcribe {audio}; "
+                    "leave out --transcribe"
+                )
+            if recording is not None and verified.has_handler:
                 progress.stage(f"Transcribing {recording.name}")
                 heard = transcribe(verified, recording)
         manifest, digest = verified.manifest, verified.archive.digest
+    if not verified.has_handler:
+        typer.echo(f"it was not asked to transcribe: an archive for {manifest.engine} brings no code, its image has that")
     if heard is not None and recording is not None:
         typer.echo(f"{recording.name}: {printable(heard.text)}")
         typer.echo(f"loaded in {heard.load_seconds:.1f} s, transcribed in {heard.transcription_seconds:.1f} s")

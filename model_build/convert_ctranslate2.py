@@ -16,7 +16,7 @@ from model_build.checkpoint import Checkpoint
 from model_build.ctranslate2 import CTranslate2Model, Variable
 from model_build.errors import BuildError
 
-_SPECIFICATION: Final = "WhisperSpec"
+SPECIFICATION: Final = "WhisperSpec"
 _FLOATS: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -31,12 +31,12 @@ class Rows:
 
 def convert(model: CTranslate2Model) -> Checkpoint:
     """Tensors share the model's buffer: nothing is copied. Raises BuildError where it is no unquantised Whisper model."""
-    if model.specification != _SPECIFICATION:
-        raise BuildError(f"the model is a {model.specification!r}; only {_SPECIFICATION!r} (Whisper) can be converted")
+    if model.specification != SPECIFICATION:
+        raise BuildError(f"the model is a {model.specification!r}; only {SPECIFICATION!r} (Whisper) can be converted")
     _refuse_quantised(model)
     encoder_layers, decoder_layers = _count_layers(model, "encoder"), _count_layers(model, "decoder")
-    state = {name: _tensor(model, rows) for name, rows in _layout(encoder_layers, decoder_layers)}
-    for variable in _key_biases(encoder_layers, decoder_layers):
+    state = {name: _tensor(model, rows) for name, rows in layout(encoder_layers, decoder_layers)}
+    for variable in key_biases(encoder_layers, decoder_layers):
         if torch.count_nonzero(_tensor(model, variable)):
             raise BuildError(
                 f"{variable.variable!r} has a key bias that is not zero; Whisper has none, so this is another model"
@@ -61,7 +61,7 @@ def _count_layers(model: CTranslate2Model, side: str) -> int:
     return len(numbers)
 
 
-def _layout(encoder_layers: int, decoder_layers: int) -> Iterator[tuple[str, Rows]]:
+def layout(encoder_layers: int, decoder_layers: int) -> Iterator[tuple[str, Rows]]:
     """(name in openai-whisper, rows in CTranslate2) of every tensor in a checkpoint."""
     yield from _weight_and_bias("encoder.conv1", "encoder/conv1")
     yield from _weight_and_bias("encoder.conv2", "encoder/conv2")
@@ -110,7 +110,7 @@ def _stacked(module: str, scope: str, projections: Sequence[str]) -> Iterator[tu
             yield f"{module}.{projection}.bias", Rows(f"{scope}/bias", index, len(projections))
 
 
-def _key_biases(encoder_layers: int, decoder_layers: int) -> Iterator[Rows]:
+def key_biases(encoder_layers: int, decoder_layers: int) -> Iterator[Rows]:
     for side, layers in (("encoder", encoder_layers), ("decoder", decoder_layers)):
         yield from (Rows(f"{side}/layer_{number}/self_attention/linear_0/bias", 1, 3) for number in range(layers))
     yield from (Rows(f"decoder/layer_{number}/attention/linear_1/bias", 0, 2) for number in range(decoder_layers))

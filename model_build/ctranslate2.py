@@ -21,7 +21,7 @@ from model_build.errors import BuildError
 
 MODEL_FILENAME: Final = "model.bin"
 
-_BINARY_VERSION: Final = 6
+BINARY_VERSION: Final = 6
 _MOST_DIMENSIONS: Final = 8  # convolution weights, the deepest that Whisper has, need three
 
 Buffer = mmap.mmap | bytearray
@@ -34,7 +34,7 @@ class ElementType:
 
 
 # In the order of the writer's type ids.
-_ELEMENT_TYPES: Final = (
+ELEMENT_TYPES: Final = (
     ElementType("float32", 4),
     ElementType("int8", 1),
     ElementType("int16", 2),
@@ -87,9 +87,9 @@ def parse_model(buffer: Buffer) -> CTranslate2Model:
     """The table of variables in `buffer`. Raises BuildError, with the offending value, where it is malformed."""
     cursor = _Cursor(buffer)
     version = cursor.number("I", "binary version")
-    if version != _BINARY_VERSION:
+    if version != BINARY_VERSION:
         raise BuildError(
-            f"{MODEL_FILENAME} has binary version {version}; this reader knows {_BINARY_VERSION}; "
+            f"{MODEL_FILENAME} has binary version {version}; this reader knows {BINARY_VERSION}; "
             f"convert the model again with CTranslate2 3 or 4"
         )
     specification = cursor.text("specification name")
@@ -165,11 +165,11 @@ def _read_variable(cursor: _Cursor, which: str) -> Variable:
         raise BuildError(f"variable {name!r} has {rank} dimensions; the limit is {_MOST_DIMENSIONS}; {_REMEDY}")
     shape = tuple(cursor.number("I", f"shape of {name!r}") for _ in range(rank))
     type_id = cursor.number("B", f"type of {name!r}")
-    if type_id >= len(_ELEMENT_TYPES):
-        known = ", ".join(f"{number} {element.name}" for number, element in enumerate(_ELEMENT_TYPES))
+    if type_id >= len(ELEMENT_TYPES):
+        known = ", ".join(f"{number} {element.name}" for number, element in enumerate(ELEMENT_TYPES))
         raise BuildError(f"variable {name!r} has type {type_id}; known are {known}; {_REMEDY}")
     size_bytes = cursor.number("I", f"size of {name!r}")
-    variable = Variable(name, shape, _ELEMENT_TYPES[type_id], cursor.skip(size_bytes, f"data of {name!r}"))
+    variable = Variable(name, shape, ELEMENT_TYPES[type_id], cursor.skip(size_bytes, f"data of {name!r}"))
     if size_bytes != variable.size_bytes:
         raise BuildError(
             f"variable {name!r} has {size_bytes} bytes, but {variable.element.name} {list(shape)} takes "

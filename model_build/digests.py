@@ -12,3 +12,8 @@ def sha256_of_file(path: Path) -> str:
 
 def sha256_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def digest_of_list(digests: dict[str, str]) -> str:
+    """One digest for several files: of one line for each, name and SHA-256, sorted."""
+    return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in sorted(digests.items())).encode()).hexdigest()

@@ -1,63 +1,107 @@
 """Writes a checkpoint as the folder that transformers' save_pretrained would leave.
 
 The configuration files are transformers' own, filled from openai-whisper: its dimensions, its tokenizer, its suppressed tokens
-and its alignment heads. So the folder is made without a network, for fine-tuned weights as well.
+and its alignment heads. So the folder is made without a network. What a fine-tuned model's own folder says goes before that:
+its tokenizer is carried as it is, and its generation settings stand where it has any.
 """
 
-import base64
-import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import whisper
 from safetensors.torch import save_file
+from tokenizers import Tokenizer as FastTokenizer
 from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor
-from whisper.tokenizer import LANGUAGES, Tokenizer, get_tokenizer
+from whisper.tokenizer import LANGUAGES, Tokenizer
 
 from model_build.checkpoint import Checkpoint
 from model_build.errors import BuildError
 from model_build.huggingface_names import CONFIGURATION_OF_DIMENSIONS, to_huggingface
+from model_build.huggingface_source import CONFIGURATION, GENERATION, TOKENIZER, TOKENIZER_FILES, read_json
 from model_build.huggingface_tokenizer import write_tokenizer
+from model_build.vocabulary import (
+    FIRST_MULTILINGUAL_VOCABULARY,
+    alignment_heads,
+    has_whispers_vocabulary,
+    suppressed_at_start,
+    suppressed_tokens,
+    tokenizer_of,
+)
 
 _WEIGHTS: Final = "model.safetensors"
 
-# Source: openai-whisper model.py, Whisper.is_multilingual and num_languages.
-_FIRST_MULTILINGUAL_VOCABULARY: Final = 51_865
-_VOCABULARY_WITHOUT_LANGUAGES: Final = 51_765
-
 _FIRST_TIMESTAMP_LIMIT: Final = 50  # of 0.02 s; source: openai-whisper decoding.py, max_initial_timestamp
+
+# What the engine reads, and a model with a vocabulary of its own must bring.
+_NEEDED_SETTINGS: Final = (
+    "begin_suppress_tokens", "decoder_start_token_id", "eos_token_id", "no_timestamps_token_id", "suppress_tokens",
+)  # fmt: skip
+# Settings that would force one language or task on every request; the engine says them itself.
+_DROPPED_SETTINGS: Final = ("forced_decoder_ids", "language", "task")
+# Of a configuration: where it came from, and code that would be run from there.
+_DROPPED_CONFIGURATION: Final = ("_name_or_path", "auto_map", *_DROPPED_SETTINGS)
 
 
 def write_huggingface_folder(checkpoint: Checkpoint, model: str, folder: Path) -> None:
-    """model: its official name, which knows the alignment heads; of others the upper half of the decoder's heads is taken.
+    """model: its official name, which knows the alignment heads where the source says nothing of them.
 
     Weights keep their float type. Raises BuildError for weights that are no Whisper model.
     """
-    tokenizer = tokenizer_of(checkpoint.dims)
-    float_type = str(checkpoint.state["decoder.token_embedding.weight"].dtype).removeprefix("torch.")
+    state = {name: tensor.contiguous() for name, tensor in to_huggingface(checkpoint).items()}
+    standard = tokenizer_of(checkpoint.dims) if has_whispers_vocabulary(checkpoint.dims) else None
     folder.mkdir(parents=True, exist_ok=True)
-    _configuration(checkpoint.dims, tokenizer, float_type).save_pretrained(folder)
-    _generation(checkpoint.dims, tokenizer, model).save_pretrained(folder)
+    _write_tokenizer(checkpoint, standard, folder)
+    _write_configuration(checkpoint, standard, folder / CONFIGURATION)
+    _write_settings(checkpoint, standard, model, folder)
     features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])  # type: ignore[no-untyped-call]
     features.save_pretrained(folder)
-    write_tokenizer(tokenizer, folder)
-    # transformers 4.x reads the float type under its older name.
-    _add_to_json(folder / "config.json", {"torch_dtype": float_type})
-    state = {name: tensor.contiguous() for name, tensor in to_huggingface(checkpoint).items()}
     save_file(state, folder / _WEIGHTS, metadata={"format": "pt"})
 
 
-def tokenizer_of(dims: dict[str, int]) -> Tokenizer:
-    """openai-whisper's tokenizer for a model of these dimensions. Raises BuildError for another vocabulary."""
-    multilingual = dims["n_vocab"] >= _FIRST_MULTILINGUAL_VOCABULARY
-    languages = dims["n_vocab"] - _VOCABULARY_WITHOUT_LANGUAGES - int(multilingual)
-    if not 0 < languages <= len(LANGUAGES):
+def _write_tokenizer(checkpoint: Checkpoint, standard: Tokenizer | None, folder: Path) -> None:
+    source = checkpoint.folder
+    if source is not None and (source / TOKENIZER).is_file():
+        try:
+            FastTokenizer.from_file(str(source / TOKENIZER))
+        except Exception as error:  # tokenizers raises nothing more special
+            raise BuildError(f"{source / TOKENIZER} cannot be read ({error}); copy the model again") from error
+        for name in TOKENIZER_FILES:
+            if (source / name).is_file():
+                shutil.copyfile(source / name, folder / name)
+    elif standard is not None:
+        write_tokenizer(standard, folder)
+    else:
+        # Says how many tokens there are, and what can be done.
+        tokenizer_of(checkpoint.dims)
+
+
+def _write_configuration(checkpoint: Checkpoint, standard: Tokenizer | None, path: Path) -> None:
+    if standard is not None:
+        _configuration(checkpoint.dims, standard, checkpoint.float_type).save_pretrained(path.parent)
+    own = {} if checkpoint.folder is None else read_json(checkpoint.folder / CONFIGURATION)
+    content = (read_json(path) if standard is not None else {}) | {
+        name: value for name, value in own.items() if name not in _DROPPED_CONFIGURATION
+    }
+    # transformers 4.x reads the float type under its older name.
+    content |= {"dtype": checkpoint.float_type, "torch_dtype": checkpoint.float_type}
+    _write_json(path, content)
+
+
+def _write_settings(checkpoint: Checkpoint, standard: Tokenizer | None, model: str, folder: Path) -> None:
+    path = folder / GENERATION
+    source = None if checkpoint.folder is None else checkpoint.folder / GENERATION
+    own = read_json(source) if source is not None and source.is_file() else {}
+    if standard is not None:
+        _generation(checkpoint, standard, model).save_pretrained(folder)
+    elif missing := [name for name in _NEEDED_SETTINGS if own.get(name) is None]:
         raise BuildError(
-            f"the vocabulary has {dims['n_vocab']} tokens; Whisper's have 51864 (English), 51865 (99 languages) or 51866 (100)"
+            f"the model has a vocabulary of its own, and {source or 'it'} says no {missing[0]}; "
+            "save the model's generation settings with it"
         )
-    return get_tokenizer(multilingual, num_languages=languages)
+    content = read_json(path) if standard is not None else {"alignment_heads": alignment_heads(checkpoint, model)}
+    content |= {name: value for name, value in own.items() if value is not None and name not in _DROPPED_SETTINGS}
+    _write_json(path, content)
 
 
 def _configuration(dims: dict[str, int], tokenizer: Tokenizer, float_type: str) -> WhisperConfig:
@@ -75,17 +119,17 @@ def _configuration(dims: dict[str, int], tokenizer: Tokenizer, float_type: str) 
     )
 
 
-def _generation(dims: dict[str, int], tokenizer: Tokenizer, model: str) -> GenerationConfig:
+def _generation(checkpoint: Checkpoint, tokenizer: Tokenizer, model: str) -> GenerationConfig:
     settings: dict[str, Any] = {
-        "alignment_heads": alignment_heads(dims, model),
-        "begin_suppress_tokens": [*tokenizer.encode(" "), tokenizer.eot],
+        "alignment_heads": alignment_heads(checkpoint, model),
+        "begin_suppress_tokens": suppressed_at_start(tokenizer),
         "bos_token_id": tokenizer.eot,
         "decoder_start_token_id": tokenizer.sot,
         "eos_token_id": tokenizer.eot,
         "pad_token_id": tokenizer.eot,
-        "is_multilingual": tokenizer.encoding.n_vocab >= _FIRST_MULTILINGUAL_VOCABULARY,
+        "is_multilingual": tokenizer.encoding.n_vocab >= FIRST_MULTILINGUAL_VOCABULARY,
         "max_initial_timestamp_index": _FIRST_TIMESTAMP_LIMIT,
-        "max_length": dims["n_text_ctx"],
+        "max_length": checkpoint.dims["n_text_ctx"],
         "no_timestamps_token_id": tokenizer.no_timestamps,
         "prev_sot_token_id": tokenizer.sot_prev,
         "return_timestamps": False,
@@ -98,31 +142,5 @@ def _generation(dims: dict[str, int], tokenizer: Tokenizer, model: str) -> Gener
     return GenerationConfig(**settings)  # type: ignore[no-untyped-call]
 
 
-def suppressed_tokens(tokenizer: Tokenizer) -> list[int]:
-    """What may never be said. Source: openai-whisper decoding.py, DecodingTask._get_suppress_tokens."""
-    special = [
-        tokenizer.transcribe,
-        tokenizer.translate,
-        tokenizer.sot,
-        tokenizer.sot_prev,
-        tokenizer.sot_lm,
-        tokenizer.no_speech,
-    ]
-    return sorted({*tokenizer.non_speech_tokens, *special})
-
-
-def alignment_heads(dims: dict[str, int], model: str) -> list[list[int]]:
-    """[layer, head] of the cross-attention that follows the audio. Source: openai-whisper __init__.py and model.py."""
-    layers, heads = dims["n_text_layer"], dims["n_text_head"]
-    mask = np.zeros((layers, heads), dtype=bool)
-    mask[layers // 2 :] = True
-    if dump := whisper._ALIGNMENT_HEADS.get(model):
-        known = np.frombuffer(gzip.decompress(base64.b85decode(dump)), dtype=bool)
-        if known.size == mask.size:
-            mask = known.reshape(layers, heads)
-    return [[int(layer), int(head)] for layer, head in np.argwhere(mask)]
-
-
-def _add_to_json(path: Path, values: dict[str, Any]) -> None:
-    content = json.loads(path.read_text()) | values
-    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")

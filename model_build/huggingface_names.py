@@ -72,8 +72,8 @@ def from_huggingface(state: Mapping[str, torch.Tensor], configuration: Mapping[s
     tied = state.get(_OUTPUT_PROJECTION)
     if tied is not None and not (_EMBEDDING in state and torch.equal(tied, state[_EMBEDDING])):
         raise BuildError(
-            f"{_OUTPUT_PROJECTION} differs from the token embedding; openai-whisper has one matrix for both, "
-            "so this model can be built for the engine huggingface only"
+            f"{_OUTPUT_PROJECTION} differs from the token embedding; Whisper has one matrix for both, "
+            "so nothing can be built from this model: train it with tied weights"
         )
     tensors, blocks = {new: old for old, new in _TENSORS.items()}, {new: old for old, new in _BLOCK.items()}
     converted = {

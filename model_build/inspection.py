@@ -12,6 +12,7 @@ from model_build.reading import FILE, ReadArchive, printable, read_archive
 from model_build.release import archive_path
 from whisperstack_contract.artefact import (
     ARCHIVE_MANIFEST_FILENAME,
+    MODEL_CARD_FILENAME,
     RELEASE_MANIFEST_FILENAME,
     ArchiveManifest,
     ReleaseManifest,
@@ -22,11 +23,12 @@ AGREES: Final = "agrees"
 
 @dataclass(frozen=True)
 class Inspection:
-    """release: AGREES, or in words why release.json does not describe this archive."""
+    """release: AGREES, or in words why release.json does not describe this archive. card: as it stands in the archive."""
 
     archive: ReadArchive
     manifest: ArchiveManifest
     release: str
+    card: dict[str, Any]
 
     def to_json(self) -> str:
         return json.dumps(
@@ -37,6 +39,7 @@ class Inspection:
                 "release_agrees": self.release == AGREES,
                 "release": self.release,
                 "manifest": asdict(self.manifest),
+                "card": self.card,
                 "files": [asdict(entry) for entry in self.archive.entries],
                 "missing": self.missing,
             },
@@ -54,7 +57,13 @@ class Inspection:
             "model": self.manifest.model,
             "source": f"{source.kind}, {source.name}",
             "source sha256": source.sha256,
+            "revision": source.revision or "none",
+            "author": source.author,
             "licence": source.licence,
+            "dims": ", ".join(f"{name} {value}" for name, value in _items(self.card.get("dims"))),
+            "parameters": f"{self.card.get('parameters')}, {self.card.get('float_type')}",
+            "languages": " ".join(map(str, self.card.get("languages") or ())),
+            "measured": ", ".join(f"{name} {value}" for name, value in self.manifest.measured.items()) or "nothing",
             "built with": ", ".join(f"{name} {version}" for name, version in sorted(self.manifest.built_with.items())),
             "weights": self.manifest.weights,
         }
@@ -91,12 +100,12 @@ def find_archive(path: Path) -> Path:
 def inspect_archive(path: Path, progress: Progress) -> Inspection:
     """Raises BuildError where the archive cannot be read, or has no manifest of this version."""
     archive = read_archive(path, progress)
-    manifest = parse_manifest(archive)
+    manifest, card = parse_manifest(archive), parse_card(archive)
     try:
         check_release(archive, manifest)
     except BuildError as error:
-        return Inspection(archive, manifest, str(error))
-    return Inspection(archive, manifest, AGREES)
+        return Inspection(archive, manifest, str(error), card)
+    return Inspection(archive, manifest, AGREES, card)
 
 
 def parse_manifest(archive: ReadArchive) -> ArchiveManifest:
@@ -108,7 +117,7 @@ def parse_manifest(archive: ReadArchive) -> ArchiveManifest:
         manifest = ArchiveManifest.from_json(archive.manifest)
     except (ValueError, RecursionError) as error:
         raise BuildError(f"{where} cannot be read: {printable(str(error))}") from error
-    tables = (manifest.files, manifest.built_with)
+    tables = (manifest.files, manifest.built_with, manifest.measured)
     wrong: list[Any] = [table for table in tables if not isinstance(table, dict)]
     texts = [manifest.engine, manifest.model, manifest.weights, *vars(manifest.source).values()]
     texts += [text for table in tables if isinstance(table, dict) for text in table.values()]
@@ -116,6 +125,24 @@ def parse_manifest(archive: ReadArchive) -> ArchiveManifest:
     if wrong:
         raise BuildError(f"{where} has {printable(repr(wrong[0])[:80])} where it should not; build the artefact again")
     return manifest
+
+
+def parse_card(archive: ReadArchive) -> dict[str, Any]:
+    """Raises BuildError where there is no model card, or where it is no JSON object."""
+    where = f"the {MODEL_CARD_FILENAME} in {archive.path}"
+    if archive.card is None:
+        raise BuildError(f"{archive.path} has no {MODEL_CARD_FILENAME}; build the artefact with model_build")
+    try:
+        card = json.loads(archive.card)
+    except (ValueError, RecursionError) as error:
+        raise BuildError(f"{where} cannot be read: {printable(str(error))}; build the artefact again") from error
+    if not isinstance(card, dict):
+        raise BuildError(f"{where} holds no JSON object; build the artefact again")
+    return card
+
+
+def _items(value: object) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
 def check_release(archive: ReadArchive, manifest: ArchiveManifest) -> None:

@@ -26,9 +26,12 @@ _MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 class Engine(StrEnum):
     PYTORCH = "pytorch"
     HUGGINGFACE = "huggingface"
+    WHISPERX = "whisperx"
 
 
-EngineOption = Annotated[Engine | None, typer.Option(help="What runs the model; by default the environment's.")]
+EngineOption = Annotated[
+    Engine | None, typer.Option(help="What runs the model; by default the environment's. whisperx is experimental.")
+]
 ModelOption = Annotated[str | None, typer.Option(help="Such as tiny.en or large-v3; by default the environment's.")]
 EnvironmentOption = Annotated[str, typer.Option("--env", help="The environment, such as dev.")]
 OutputOption = Annotated[Path, typer.Option(help="Where the artefacts lie.")]

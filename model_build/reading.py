@@ -16,7 +16,7 @@ from typing import IO, BinaryIO, Final, cast
 
 from model_build.errors import BuildError
 from model_build.progress import Progress
-from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME
+from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, MODEL_CARD_FILENAME
 
 FILE: Final = "file"
 
@@ -33,7 +33,9 @@ _KINDS: Final = {
 
 _BLOCK_BYTES: Final = 1024**2
 # A line for each file: the packages that Whisper needs are some thousand files.
-_LARGEST_MANIFEST_BYTES: Final = 16 * 1024**2
+_LARGEST_DOCUMENT_BYTES: Final = 16 * 1024**2
+# What is kept of an archive's content, to be read.
+_DOCUMENTS: Final = (ARCHIVE_MANIFEST_FILENAME, MODEL_CARD_FILENAME)
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class ReadArchive:
-    """digest, size_bytes: of the archive itself. manifest: its content, or None where the archive has none."""
+    """digest, size_bytes: of the archive itself. manifest, card: their content, or None where the archive has none."""
 
     path: Path
     digest: str
     size_bytes: int
     entries: tuple[Entry, ...]
     manifest: bytes | None
+    card: bytes | None
 
 
 def read_archive(path: Path, progress: Progress, into: Path | None = None) -> ReadArchive:
@@ -64,8 +67,9 @@ def read_archive(path: Path, progress: Progress, into: Path | None = None) -> Re
             size_bytes = path.stat().st_size
             progress.stage("Reading the archive", size_bytes)
             hashed = _Hashed(file, progress)
-            entries, manifest = _read_entries(path, cast("BinaryIO", hashed), into)
-            return ReadArchive(path, hashed.digest(), size_bytes, tuple(entries), manifest)
+            entries, documents = _read_entries(path, cast("BinaryIO", hashed), into)
+            manifest, card = (documents.get(name) for name in _DOCUMENTS)
+            return ReadArchive(path, hashed.digest(), size_bytes, tuple(entries), manifest, card)
     except EOFError as error:
         raise BuildError(f"{path} ends before its last byte: it is cut off; copy or build it again") from error
     except (tarfile.TarError, zlib.error, ValueError, OverflowError, RecursionError) as error:
@@ -94,9 +98,9 @@ def printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)
 
 
-def _read_entries(path: Path, file: BinaryIO, into: Path | None) -> tuple[list[Entry], bytes | None]:
+def _read_entries(path: Path, file: BinaryIO, into: Path | None) -> tuple[list[Entry], dict[str, bytes]]:
     entries: list[Entry] = []
-    manifest = None
+    documents: dict[str, bytes] = {}
     # GzipFile checks the checksum at the end of the stream, which tarfile's own decompression does not.
     with GzipFile(fileobj=file, mode="rb") as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for info in archive:
@@ -108,19 +112,19 @@ def _read_entries(path: Path, file: BinaryIO, into: Path | None) -> tuple[list[E
             if content is None:
                 entries.append(entry)
                 continue
-            if info.name == ARCHIVE_MANIFEST_FILENAME:
-                manifest = _read_manifest(path, info, content)
-                content = io.BytesIO(manifest)
+            if info.name in _DOCUMENTS:
+                documents[info.name] = _read_document(path, info, content)
+                content = io.BytesIO(documents[info.name])
             digest = _copy(content, None if into is None else _target(path, into, entry))
             entries.append(Entry(info.name, kind, info.size, digest))
         _require_padding(path, cast("IO[bytes]", archive.fileobj))
-    return entries, manifest
+    return entries, documents
 
 
-def _read_manifest(path: Path, info: tarfile.TarInfo, content: IO[bytes]) -> bytes:
-    if info.size > _LARGEST_MANIFEST_BYTES:
+def _read_document(path: Path, info: tarfile.TarInfo, content: IO[bytes]) -> bytes:
+    if info.size > _LARGEST_DOCUMENT_BYTES:
         raise BuildError(
-            f"the {info.name} in {path} has {info.size} bytes; the limit is {_LARGEST_MANIFEST_BYTES}; build the artefact again"
+            f"the {info.name} in {path} has {info.size} bytes; the limit is {_LARGEST_DOCUMENT_BYTES}; build the artefact again"
         )
     return content.read()
 

@@ -3,17 +3,16 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 from model_build.errors import BuildError
-from model_build.inspection import check_release, parse_manifest
+from model_build.inspection import check_release, parse_card, parse_manifest
+from model_build.layouts import LAYOUTS, Layout
 from model_build.progress import Progress
 from model_build.reading import ReadArchive, printable, read_archive
-from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, ArchiveManifest
-
-_PYTORCH: Final = "pytorch"
+from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, MODEL_CARD_FILENAME, ArchiveManifest
 
 # Without the handler a Hugging Face container silently serves its own default pipeline.
 _NEEDED: Final = ("code/inference.py", "code/whisper_serving/__init__.py", "code/whisperstack_contract/__init__.py")
@@ -23,11 +22,12 @@ _UNWANTED: Final = "code/requirements.txt"
 
 @dataclass(frozen=True)
 class VerifiedArchive:
-    """folder: the unpacked archive."""
+    """folder: the unpacked archive. has_handler: whether it brings the code that serves it."""
 
     archive: ReadArchive
     manifest: ArchiveManifest
     folder: Path
+    has_handler: bool
 
 
 @contextmanager
@@ -39,18 +39,29 @@ def verified_archive(path: Path, progress: Progress) -> Iterator[VerifiedArchive
         archive = read_archive(path, progress, folder)
         manifest = parse_manifest(archive)
         _check_files(archive, manifest)
-        _check_code(archive, manifest)
+        layout = _layout_of(archive, manifest)
+        _check_code(archive, manifest, layout)
         check_release(archive, manifest)
-        if manifest.engine != _PYTORCH:
-            raise BuildError(
-                f"{path} is for the engine {printable(manifest.engine)}; this version knows the weights of {_PYTORCH} only"
-            )
         progress.stage("Loading the weights")
+        what = f"the weights {printable(manifest.weights)} in {path}"
         # torch takes two seconds to import, which a refused archive need not wait for.
-        from model_build.weights_check import check_weights
+        dims = layout.check(folder, what)
+        _check_card(archive, manifest, dims)
+        yield VerifiedArchive(archive, manifest, folder, layout.has_handler)
 
-        check_weights(folder / manifest.weights, f"the weights {printable(manifest.weights)} in {path}")
-        yield VerifiedArchive(archive, manifest, folder)
+
+def _layout_of(archive: ReadArchive, manifest: ArchiveManifest) -> Layout:
+    layout = LAYOUTS.get(manifest.engine)
+    if layout is None:
+        raise BuildError(
+            f"{archive.path} is for the engine {printable(manifest.engine)}; this version knows {', '.join(LAYOUTS)}"
+        )
+    if manifest.weights != layout.weights:
+        raise BuildError(
+            f"{archive.path} names the weights {printable(manifest.weights)}; the engine {manifest.engine} loads "
+            f"{layout.weights}; build the artefact again"
+        )
+    return layout
 
 
 def _check_files(archive: ReadArchive, manifest: ArchiveManifest) -> None:
@@ -78,8 +89,13 @@ def _check_files(archive: ReadArchive, manifest: ArchiveManifest) -> None:
             )
 
 
-def _check_code(archive: ReadArchive, manifest: ArchiveManifest) -> None:
-    if absent := [name for name in _NEEDED if name not in manifest.files]:
+def _check_code(archive: ReadArchive, manifest: ArchiveManifest, layout: Layout) -> None:
+    if absent := [name for name in layout.needed if name not in manifest.files]:
+        raise BuildError(
+            f"{archive.path} has no {absent[0]}{_and_more(absent)}, without which {manifest.engine} cannot load its weights; "
+            "build the artefact again"
+        )
+    if layout.has_handler and (absent := [name for name in _NEEDED if name not in manifest.files]):
         raise BuildError(
             f"{archive.path} has no {absent[0]}{_and_more(absent)}, which a serving container needs; "
             "build it from a whole checkout of the project"
@@ -88,6 +104,17 @@ def _check_code(archive: ReadArchive, manifest: ArchiveManifest) -> None:
         raise BuildError(
             f"{archive.path} holds {_UNWANTED}, which a container would install at every start; build the artefact again"
         )
+
+
+def _check_card(archive: ReadArchive, manifest: ArchiveManifest, dims: dict[str, int]) -> None:
+    card = parse_card(archive)
+    told = {"engine": manifest.engine, "model": manifest.model, "dims": dims, "source": asdict(manifest.source)}
+    for name, value in told.items():
+        if card.get(name) != value:
+            raise BuildError(
+                f"the {MODEL_CARD_FILENAME} in {archive.path} says {name} {printable(repr(card.get(name))[:80])}; "
+                f"manifest and weights say {printable(repr(value)[:80])}; build the artefact again"
+            )
 
 
 def _and_more(names: list[str]) -> str:

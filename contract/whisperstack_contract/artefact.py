@@ -5,13 +5,16 @@ checked before they are loaded. `ReleaseManifest` lies beside the archive: the l
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 # Not manifest.json: Multi Model Server takes a file of that name for its own older format and ends.
 ARCHIVE_MANIFEST_FILENAME: Final = "whisperstack.json"
 RELEASE_MANIFEST_FILENAME: Final = "release.json"
+# What people and programs want to know of the model, beside the manifest.
+MODEL_CARD_FILENAME: Final = "model-card.json"
+MODEL_CARD_PAGE: Final = "MODEL_CARD.md"
 ARTEFACTS_FOLDER: Final = PurePosixPath("build/artefacts")  # below the project's root
 
 _SCHEMA: Final = 1
@@ -19,12 +22,18 @@ _SCHEMA: Final = 1
 
 @dataclass(frozen=True)
 class WeightsSource:
-    """Where the weights come from. kind: 'official', 'package' or 'ctranslate2'; sha256: of the file as it was found there."""
+    """Where the weights come from. kind: of source, as `model_build build --source` names it.
+
+    sha256: of the file as it was found there; of weights in several files, of the list of their digests. revision: the commit,
+    where the source has one. author, licence: as the source or the user states them.
+    """
 
     kind: str
     name: str
     licence: str
     sha256: str
+    author: str = "not stated"
+    revision: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,10 @@ class VendoredPackages:
 
 @dataclass(frozen=True)
 class ArchiveManifest:
-    """files: path inside the archive → SHA-256 hex digest, for every file but this one. weights: one of those paths."""
+    """files: path inside the archive → SHA-256 hex digest, for every file but this one. weights: one of those paths.
+
+    measured: a benchmark's results, as whoever built the archive gave them; empty where none was run.
+    """
 
     engine: str
     model: str
@@ -50,6 +62,7 @@ class ArchiveManifest:
     vendored: VendoredPackages
     files: dict[str, str]
     built_with: dict[str, str]
+    measured: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"

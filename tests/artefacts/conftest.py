@@ -3,7 +3,7 @@
 import hashlib
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from model_build.artefact import BuiltArtefact, build_artefact
 from model_build.layouts import layout_of
 from model_build.packages import ContainerPackages
 from model_build.sources import CTranslate2Source, PackageSource
+from tests.artefacts.file_server import FileServer, serve
 
 PROJECT = Path(__file__).resolve().parents[2]
 LOCK = layout_of("pytorch").packages
@@ -28,6 +29,12 @@ class NoProgress:
 @pytest.fixture
 def progress() -> NoProgress:
     return NoProgress()
+
+
+@pytest.fixture
+def file_server() -> Iterator[FileServer]:
+    with serve() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

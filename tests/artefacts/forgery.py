@@ -41,7 +41,9 @@ def link(name: str, kind: bytes, target: str = "/etc/passwd") -> tarfile.TarInfo
 class Forgery:
     """files: what the archive holds. manifest: None leaves it out. entries: bare tar entries, ahead of the files."""
 
-    files: dict[str, bytes] = field(default_factory=lambda: {"whisper.pt": saved(tiny_checkpoint())} | dict.fromkeys(CODE, b""))
+    files: dict[str, bytes] = field(
+        default_factory=lambda: {"whisper.pt": saved(tiny_checkpoint()), "model-card.json": b""} | dict.fromkeys(CODE, b"")
+    )
     manifest: dict[str, Any] | None = None
     entries: list[tarfile.TarInfo] = field(default_factory=list)
     release: dict[str, Any] = field(default_factory=dict)  # replaces what describes the archive truly
@@ -58,6 +60,14 @@ class Forgery:
             "built_with": {"torch": "2"},
             "files": {},
         }
+        self.write_card()
+
+    def write_card(self, **values: object) -> None:
+        """A card that tells the truth, but for `values`."""
+        source = {"author": "not stated", "revision": "", **self.manifest["source"]}
+        card = {"engine": self.manifest["engine"], "model": self.manifest["model"], "source": source}
+        card |= {"dims": tiny_checkpoint()["dims"], "languages": ["en"], **values}
+        self.files["model-card.json"] = json.dumps(card).encode()
         self.list_files()
 
     def list_files(self) -> None:

@@ -183,8 +183,17 @@ def test_a_model_name_cannot_lead_out_of_the_output_root(tmp_path: Path) -> None
     ("arguments", "message"),
     [
         (["--source", "ctranslate2"], "needs --path"),
-        (["--source", "package", "--path", "."], "goes with --source ctranslate2 only"),
-        (["--source", "package", "--model", "base"], "no package holds 'base'"),
+        (["--source", "checkpoint", "--path", "nowhere.pt"], "there is no file at nowhere.pt"),
+        (["--source", "folder", "--path", "nowhere"], "there is no folder at nowhere"),
+        (["--source", "hub"], "--source hub needs --repository"),
+        (["--source", "hub", "--repository", "a/b"], "--source hub needs --revision"),
+        (["--source", "hub", "--repository", "nobody", "--revision", "main"], "give owner/name"),
+        (["--revision", "main"], "--revision main goes with --source hub only"),
+        (["--licence", "MIT"], "--licence and --author go with --source checkpoint, folder or ctranslate2 only"),
+        (["--source", "package", "--sha256", "abc"], "give 64 hexadecimal digits"),
+        (["--source", "package", "--sha256", "0" * 64], "--sha256 says 000"),
+        (["--source", "package", "--path", "."], "goes with --source checkpoint, folder or ctranslate2 only"),
+        (["--source", "package", "--model", "small"], "no package holds 'small'"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -201,7 +210,7 @@ def test_an_environment_gets_its_own_model(command: str, name: str, tmp_path: Pa
     result = CliRunner().invoke(app, [command, "--env", name, "--output-root", str(tmp_path)])
     model = find_environment(name).asynchronous.model
     assert result.exit_code == 2
-    assert (f"the download of {model} failed" if command == "build" else f"--model {model}") in result.output
+    assert (f"the download of {model}.pt failed" if command == "build" else f"--model {model}") in result.output
 
 
 def test_an_unknown_environment_is_refused_with_the_known_ones(tmp_path: Path) -> None:

