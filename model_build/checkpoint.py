@@ -71,7 +71,16 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     (torch puts the file's stem into the file.) Raises BuildError where tensors and dimensions do not fit together.
     """
     check_checkpoint(checkpoint)
-    torch.save({"dims": checkpoint.dims, "model_state_dict": checkpoint.state}, path)
+    # In openai-whisper's order, whatever the source's was.
+    dims = {name: checkpoint.dims[name] for name in DIMENSIONS}
+    state = {name: _alone(checkpoint.state[name]) for name in expected_shapes(dims)}
+    torch.save({"dims": dims, "model_state_dict": state}, path)
+
+
+def _alone(tensor: torch.Tensor) -> torch.Tensor:
+    """Numbers in order, in a storage with nothing else: torch saves whole storages."""
+    plain = tensor.detach().contiguous()
+    return plain if plain.untyped_storage().nbytes() == plain.nbytes else plain.clone()
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> None:

@@ -17,7 +17,7 @@ from transformers import WhisperFeatureExtractor
 from model_build.checkpoint import Checkpoint, check_checkpoint
 from model_build.convert_ctranslate2 import SPECIFICATION, key_biases, layout
 from model_build.ctranslate2 import BINARY_VERSION, ELEMENT_TYPES, MODEL_FILENAME
-from model_build.huggingface_tokenizer import write_tokenizer
+from model_build.huggingface_tokenizer import require_whispers_tokenizer, write_tokenizer
 from model_build.vocabulary import alignment_heads, language_codes, suppressed_at_start, suppressed_tokens, tokenizer_of
 
 _REVISION: Final = 3
@@ -49,6 +49,7 @@ class _Stack:
 def write_ctranslate2_folder(checkpoint: Checkpoint, model: str, folder: Path) -> None:
     """Weights keep their float type. Raises BuildError for weights that are no Whisper model, or not with its vocabulary."""
     check_checkpoint(checkpoint)
+    require_whispers_tokenizer(checkpoint)
     tokenizer = tokenizer_of(checkpoint.dims)
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(tokenizer, folder)

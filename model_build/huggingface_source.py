@@ -99,9 +99,9 @@ def load_folder(folder: Path) -> "Checkpoint":
     from model_build.huggingface_names import from_huggingface
     from model_build.vocabulary import read_alignment_heads
 
-    configuration = read_json(folder / CONFIGURATION)
+    paths, configuration = weights_files(folder), read_json(folder / CONFIGURATION)
     state: dict[str, torch.Tensor] = {}
-    for path in weights_files(folder):
+    for path in paths:
         state |= _read_tensors(path)
     checkpoint = from_huggingface(state, configuration)
     heads = read_alignment_heads(

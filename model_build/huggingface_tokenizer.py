@@ -13,6 +13,11 @@ from tokenizers import AddedToken
 from transformers import WhisperTokenizer
 from whisper.tokenizer import Tokenizer
 
+from model_build.checkpoint import Checkpoint
+from model_build.errors import BuildError
+from model_build.huggingface_source import TOKENIZER, read_json
+from model_build.vocabulary import tokenizer_of
+
 _PLAIN_BYTES: Final = (*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1))
 
 
@@ -40,6 +45,24 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     # transformers 4 reads these two beside tokenizer.json.
     _write_json(folder / "vocab.json", vocabulary | {end: tokenizer.eot})
     (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{left} {right}\n" for left, right in merges))
+
+
+def require_whispers_tokenizer(checkpoint: Checkpoint) -> None:
+    """Raises BuildError where the weights came with another tokenizer than openai-whisper's, which has none but its own."""
+    path = None if checkpoint.folder is None else checkpoint.folder / TOKENIZER
+    if path is None or not path.is_file():
+        return
+    tokenizer = tokenizer_of(checkpoint.dims)
+    letters, model = _letters(), read_json(path).get("model")
+    expected = {rank: _spell(token, letters) for token, rank in tokenizer.encoding._mergeable_ranks.items()}
+    vocabulary = model.get("vocab") if isinstance(model, dict) else None
+    found = {number: token for token, number in vocabulary.items()} if isinstance(vocabulary, dict) else {}
+    for number, token in expected.items():
+        if found.get(number) != token:
+            raise BuildError(
+                f"{path} calls token {number} {found.get(number)!r}, openai-whisper {token!r}: the model has a tokenizer of "
+                "its own; build it for the engine huggingface, which carries that"
+            )
 
 
 def _merges(ranks: dict[bytes, int]) -> list[tuple[bytes, bytes]]:

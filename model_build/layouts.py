@@ -41,7 +41,9 @@ def layout_of(engine: str) -> Layout:
 
 def _write_checkpoint(checkpoint: "Checkpoint", model: str, folder: Path) -> None:  # noqa: ARG001  # the layouts' signature
     from model_build.checkpoint import save_checkpoint
+    from model_build.huggingface_tokenizer import require_whispers_tokenizer
 
+    require_whispers_tokenizer(checkpoint)
     save_checkpoint(checkpoint, folder / _PYTORCH.weights)
 
 

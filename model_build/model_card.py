@@ -34,9 +34,10 @@ def model_card(checkpoint: Checkpoint, manifest: ArchiveManifest, weights_sha256
 
 def _languages(checkpoint: Checkpoint) -> list[str]:
     """Codes; of a model with a vocabulary of its own, those that its generation settings name."""
-    if checkpoint.folder is None or has_whispers_vocabulary(checkpoint.dims):
+    settings = None if checkpoint.folder is None else checkpoint.folder / GENERATION
+    if settings is None or not settings.is_file() or has_whispers_vocabulary(checkpoint.dims):
         return language_codes(checkpoint.dims)
-    named = read_json(checkpoint.folder / GENERATION).get("lang_to_id")
+    named = read_json(settings).get("lang_to_id")
     return sorted(name.strip("<|>") for name in named) if isinstance(named, dict) else ["en"]
 
 

@@ -15,7 +15,7 @@ class FileServer:
     """files: path → content. requests: the Range of each GET for a file, or None.
 
     answer: asked first; gives content and headers of a path. break_after: bytes after which each connection ends.
-    breaks_for_good: after the first such break, nothing is sent any more.
+    breaks_for_good: after the first such break, nothing is sent any more. breaks_once: only the first connection breaks off.
     """
 
     address: str = ""
@@ -24,6 +24,7 @@ class FileServer:
     has_ranges: bool = True
     break_after: int | None = None
     breaks_for_good: bool = False
+    breaks_once: bool = False
     answer: Answer = lambda _: None
 
 
@@ -65,6 +66,8 @@ def serve() -> Iterator[FileServer]:
             limit = served.break_after
             if served.breaks_for_good and len(served.requests) > 1:
                 limit = 0
+            if served.breaks_once:
+                served.break_after = None
             self.wfile.write(body if limit is None else body[:limit])
             self.close_connection = True
 
