@@ -22,7 +22,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit artefact-test serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,7 +73,11 @@ check-docs: setup
 
 unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/conformance $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/conformance -m "not slow" $(PYTEST)
+
+artefact-test: setup ## the artefacts' tests with the slow ones: base as well, every engine from every source   [PYTEST=…]
+	@echo "== pytest, artefacts"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/artefacts $(PYTEST)
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"

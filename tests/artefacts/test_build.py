@@ -119,6 +119,38 @@ def test_the_same_weights_and_code_give_the_same_bytes(
     assert (again.folder / "model.tar.gz").read_bytes() == (tiny_en.folder / "model.tar.gz").read_bytes()
 
 
+def test_another_day_in_another_place_gives_the_same_bytes(
+    build_toy: Build, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = tmp_path / "checkout"
+    for room in ("inference", "contract"):
+        shutil.copytree(project / room, checkout / room)
+    for path in checkout.rglob("*"):
+        path.chmod(0o700)
+        os.utime(path, (86_400, 86_400))
+    first = build_toy()
+    long_after = time.time() + 400 * 86_400
+    monkeypatch.setattr(time, "time", lambda: long_after)
+    for name, value in {"TZ": "Asia/Tokyo", "SOURCE_DATE_EPOCH": "1", "LC_ALL": "C", "PYTHONHASHSEED": "7"}.items():
+        monkeypatch.setenv(name, value)
+    before = os.umask(0o077)
+    try:
+        second = build_toy(project_root=checkout, folder=tmp_path / "elsewhere")
+    finally:
+        os.umask(before)
+    assert second.rebuilt
+    assert second.release == first.release
+
+
+def test_only_the_weights_lie_in_the_archive_uncompressed(build_toy: Build, toy_model: object) -> None:
+    import numpy as np
+
+    toy_model.variables["decoder/embeddings/weight"] = np.zeros((100_000, 8), np.float16)
+    archive = (build_toy().folder / "model.tar.gz").read_bytes()
+    assert bytes(60_000) in archive
+    assert b"def transform_fn" not in archive
+
+
 def test_nothing_is_written_while_nothing_changed(build_toy: Build) -> None:
     first = build_toy()
     written = {path: path.stat().st_mtime_ns for path in first.folder.iterdir()}

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save
-from typer.testing import CliRunner
 
 from model_build.archive import read_manifest
-from model_build.cli import app
+from model_build.artefact import BuiltArtefact, build_artefact
 from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import parse_model
 from model_build.errors import BuildError
 from model_build.hub import HubSource
 from model_build.huggingface_names import CONFIGURATION_OF_DIMENSIONS, to_huggingface
+from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from tests.artefacts.conftest import NoProgress, make_toy_model
 from tests.artefacts.file_server import FileServer
@@ -170,12 +170,12 @@ def test_weights_in_several_files_are_fetched_and_checked(hub: Hub, progress: Pr
 
 
 @pytest.mark.usefixtures("hub")
-def test_the_commit_stands_in_the_archive(tmp_path: Path) -> None:
-    arguments = ["build", "--source", "hub", "--repository", REPOSITORY, "--revision", "main", "--model", "mine"]
-    result = CliRunner().invoke(app, [*arguments, "--output-root", str(tmp_path / "out")])
-    assert result.exit_code == 0, result.output
-    manifest = read_manifest(tmp_path / "out" / "pytorch" / "mine" / "model.tar.gz")
+def test_the_commit_stands_in_the_archive(tmp_path: Path, toy_packages: ContainerPackages, project: Path) -> None:
+    def build() -> BuiltArtefact:
+        source = HubSource.find(REPOSITORY, "main", NoProgress())
+        return build_artefact("pytorch", "mine", source, toy_packages, tmp_path / "out", project, NoProgress())
+
+    manifest = read_manifest(build().folder / "model.tar.gz")
     assert manifest is not None
     assert manifest.source.revision == COMMIT
-    again = CliRunner().invoke(app, [*arguments, "--output-root", str(tmp_path / "out")])
-    assert "is up to date" in again.output
+    assert not build().rebuilt
