@@ -4,7 +4,7 @@ audio bucket        incoming/<name>                        uploads
                     staged/<job id>                        the exact version that a job transcribes
 transcripts bucket  raw/<job id>/<attempt>/transcript.json  what the endpoint wrote
                     failures/                              what the endpoint wrote when it could not
-                    transcripts/<name>.{json,txt,srt,vtt}  the transcript of the newest version that has one
+                    transcripts/<name>.{json,txt,…}        the transcript of the newest version that has one
                     errors/<name>.error.json               why the current version has none
                     versions/<job id>.{json,…}             results of versions that are no longer current
 
@@ -64,7 +64,7 @@ def canary_extension(name: str) -> str:
 
 
 def transcript_key(upload_key: str, suffix: str) -> str:
-    """Where a rendering of the current version lies. suffix: json, txt, srt or vtt."""
+    """Where a rendering of the current version lies. suffix: json, or a format of TranscriptionOptions."""
     return _result_key(TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX, upload_key, suffix)
 
 

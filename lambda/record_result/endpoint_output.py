@@ -6,6 +6,7 @@ from record_result.failure import read_error, storable
 from transcription_jobs.result_objects import render
 from whisperstack_contract import keys
 from whisperstack_contract.errors import ErrorDocument, InferenceFailedError
+from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Transcript, with_job_id
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ class EndpointOutput:
             return b""
 
 
-def renderings_or_error(body: bytes, job_id: str) -> dict[str, bytes] | ErrorDocument:
+def renderings_or_error(body: bytes, job_id: str, options: TranscriptionOptions) -> dict[str, bytes] | ErrorDocument:
     """The renderings of a transcript, which now names its job; or the error that the body is or amounts to."""
     if document := read_error(body):
         return document
     try:
-        return render(with_job_id(Transcript.from_json(body), job_id))
+        return render(with_job_id(Transcript.from_json(body), job_id), options)
     except (ValueError, OverflowError, RecursionError) as error:
         unusable = InferenceFailedError(
             f"the endpoint's output cannot be used ({error}); check that it runs a Whisperstack model, then upload again"

@@ -11,6 +11,7 @@ from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox
 from whisperstack_contract.errors import ErrorDocument
 from whisperstack_contract.jobs import JobState
+from whisperstack_contract.options import TranscriptionOptions
 
 
 class Outcome(StrEnum):
@@ -49,7 +50,8 @@ class Recording:
     def _renderings(self, job: Job, result: Completed) -> dict[str, bytes] | ErrorDocument:
         # The row speaks of the current attempt only.
         expected = job.output_location if result.attempt == job.attempt else None
-        return renderings_or_error(self.output.result(expected, result.output_location), job.job_id)
+        body = self.output.result(expected, result.output_location)
+        return renderings_or_error(body, job.job_id, TranscriptionOptions.from_json(job.options))
 
     def _error(self, job: Job, result: Failed) -> ErrorDocument:
         expected = job.failure_location if result.attempt == job.attempt else None

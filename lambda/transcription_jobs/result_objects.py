@@ -13,6 +13,7 @@ from transcription_jobs.job import Ending, Job
 from whisperstack_contract import keys
 from whisperstack_contract.errors import ErrorDocument
 from whisperstack_contract.jobs import JobState, SourceVersion
+from whisperstack_contract.options import JSON_FORMAT, TranscriptionOptions
 from whisperstack_contract.subtitles import RENDERERS
 from whisperstack_contract.transcript import Transcript
 
@@ -26,13 +27,18 @@ CONTENT_TYPES: Final = {
     "txt": "text/plain; charset=utf-8",
     "srt": "application/x-subrip; charset=utf-8",
     "vtt": "text/vtt; charset=utf-8",
+    "tsv": "text/tab-separated-values; charset=utf-8",
     keys.ERROR_SUFFIX: "application/json; charset=utf-8",
 }
 
 
-def render(transcript: Transcript) -> dict[str, bytes]:
-    """Every rendering, by suffix. Raises ValueError for text that is not Unicode, such as half of a surrogate pair."""
-    return {suffix: renderer(transcript).encode() for suffix, renderer in RENDERERS.items()}
+def render(transcript: Transcript, options: TranscriptionOptions) -> dict[str, bytes]:
+    """The JSON and the renderings that the options ask for, by suffix.
+
+    Raises ValueError for text that is not Unicode, such as half of a surrogate pair.
+    """
+    wanted = dict.fromkeys((JSON_FORMAT, *options.formats))
+    return {suffix: RENDERERS[suffix](transcript, options).encode() for suffix in wanted}
 
 
 class ResultObjects:

@@ -11,6 +11,7 @@ from record_result.failure import error_from_reason
 from tests.unit.pipeline import transcript
 from tests.unit.test_notification import json_values
 from whisperstack_contract.errors import ErrorDocument
+from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Transcript
 
 ERROR = ErrorDocument("no_audio_track", 'the file "a" has no audio track {1}; upload another', retryable=False)
@@ -23,10 +24,17 @@ def assert_storable(error: ErrorDocument) -> None:
 
 
 def test_the_transcript_is_told_its_job():
-    renderings = renderings_or_error(transcript().to_json().encode(), "job")
+    renderings = renderings_or_error(transcript().to_json().encode(), "job", TranscriptionOptions())
 
     assert Transcript.from_json(renderings["json"]).whisperstack.job_id == "job"
     assert renderings.keys() == {"json", "txt", "srt", "vtt"}
+
+
+@pytest.mark.parametrize("formats", [(), ("tsv",), ("json", "vtt", "txt")])
+def test_only_what_was_asked_for_is_rendered_and_the_json_always(formats: tuple[str, ...]):
+    renderings = renderings_or_error(transcript().to_json().encode(), "job", TranscriptionOptions(formats=formats))
+
+    assert renderings.keys() == {"json", *formats}
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
@@ -35,12 +43,12 @@ def test_the_transcript_is_told_its_job():
 @example(b'{"error": {"code": "not_audio", "message": "\\ud800", "retryable": false}}')
 @example(b'{"whisperstack": {"schema_version": "\\ud800"}}')
 def test_no_output_makes_the_reader_fail(body: bytes):
-    assert_storable(renderings_or_error(body, "job"))
+    assert_storable(renderings_or_error(body, "job", TranscriptionOptions()))
 
 
 @given(st.sampled_from(sorted(VALID)), json_values)
 def test_no_odd_field_makes_the_reader_fail(field: str, value: object):
-    found = renderings_or_error(json.dumps(VALID | {field: value}).encode(), "job")
+    found = renderings_or_error(json.dumps(VALID | {field: value}).encode(), "job", TranscriptionOptions())
     if isinstance(found, ErrorDocument):
         assert_storable(found)
 
@@ -54,7 +62,7 @@ def test_no_odd_field_makes_the_reader_fail(field: str, value: object):
 @example("avg_logprob", float("-inf"))
 def test_no_odd_segment_makes_the_reader_fail(field: str, value: object):
     segment = VALID["segments"][0] | {field: value}
-    found = renderings_or_error(json.dumps(VALID | {"segments": [segment]}).encode(), "job")
+    found = renderings_or_error(json.dumps(VALID | {"segments": [segment]}).encode(), "job", TranscriptionOptions())
     if isinstance(found, ErrorDocument):
         assert_storable(found)
 
