@@ -7,8 +7,9 @@ from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.constructs.private_bucket import PrivateBucket
+from infra.grants import grant
 from infra.retention import RetentionSettings
-from whisperstack_contract.keys import INCOMING_PREFIX, STAGED_PREFIX
+from whisperstack_contract.keys import CANARY_KEY, INCOMING_PREFIX, STAGED_PREFIX
 
 _UPLOADS_REASON = "Users name their uploads, so the function cannot know the keys below incoming/; it may only read there."
 _STAGED_REASON = "Every job has a staged copy named by its id, and new jobs come all the time; no other prefix is covered."
@@ -37,8 +38,16 @@ class AudioBucket(PrivateBucket):
         self.grant_list(grantee)
         self.grant_objects(grantee, ["s3:GetObject", "s3:GetObjectVersion"], [f"{INCOMING_PREFIX}*"], _UPLOADS_REASON)
 
+    def grant_see_current(self, grantee: iam.IRole) -> None:
+        """Allows to tell which version of an upload is current, which takes permission to read that one."""
+        self.grant_list(grantee)
+        self.grant_objects(grantee, ["s3:GetObject"], [f"{INCOMING_PREFIX}*"], _UPLOADS_REASON)
+
     def grant_read_staged(self, grantee: iam.IRole) -> None:
         self.grant_objects(grantee, ["s3:GetObject"], [f"{STAGED_PREFIX}*"], _STAGED_REASON)
 
     def grant_write_staged(self, grantee: iam.IRole) -> None:
         self.grant_objects(grantee, ["s3:PutObject"], [f"{STAGED_PREFIX}*"], _STAGED_REASON)
+
+    def grant_write_canary(self, grantee: iam.IRole) -> None:
+        grant(grantee, ["s3:PutObject"], [self.bucket.arn_for_objects(CANARY_KEY)])

@@ -49,8 +49,8 @@ class Canary(Construct):
             log_retention=log_retention,
             key=key,
         )
-        storage.audio.grant_write_staged(self.function.role)
-        storage.transcripts.grant_read_raw(self.function.role)
+        storage.audio.grant_write_canary(self.function.role)
+        storage.transcripts.grant_read_canaries(self.function.role)
         storage.key.grant_use(self.function.role)
         endpoint.grant_invoke_async(self.function.role)
         grant(self.function.role, ["sagemaker:DescribeEndpoint"], [endpoint.endpoint_arn])

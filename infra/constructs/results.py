@@ -41,7 +41,7 @@ class Results(Construct):
             key=key,
         )
         storage.jobs.grant_update_jobs(function.role)
-        storage.audio.grant_read_uploads(function.role)
+        storage.audio.grant_see_current(function.role)
         storage.transcripts.grant_read_raw(function.role)
         storage.transcripts.grant_write_transcripts(function.role)
         storage.announcements.grant_publish(function.role)

@@ -18,6 +18,7 @@ from whisperstack_contract.keys import (
     RESULT_PREFIXES,
     TRANSCRIPTS_PREFIX,
     VERSIONS_PREFIX,
+    canary_extension,
 )
 
 _NAMED_BY_UPLOAD = (
@@ -58,6 +59,12 @@ class TranscriptsBucket(PrivateBucket):
     def grant_read_raw(self, grantee: iam.IRole) -> None:
         self.grant_list(grantee)
         self._grant(grantee, ["s3:GetObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
+
+    def grant_read_canaries(self, grantee: iam.IRole) -> None:
+        """Failures too, whose names SageMaker makes up."""
+        self.grant_list(grantee)
+        answers = f"{RAW_PREFIX}{canary_extension('')}"
+        self._grant(grantee, ["s3:GetObject"], [answers, FAILURES_PREFIX], _NAMED_BY_JOB)
 
     def grant_write_errors(self, grantee: iam.IRole) -> None:
         """Allows to write an error document, and to look for and remove one that a success contradicts."""

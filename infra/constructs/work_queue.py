@@ -8,6 +8,7 @@ from constructs import Construct
 
 from infra.constructs.python_function import PythonFunction
 from infra.findings import accept_finding
+from infra.grants import grant
 
 # A message must stay hidden while Lambda retries a throttled batch. Source: AWS Lambda developer guide, SQS event sources.
 _VISIBILITY_PER_TIMEOUT = 6
@@ -44,7 +45,8 @@ class WorkQueue(Construct):
             visibility_timeout=Duration.seconds(function.timeout.to_seconds() * _VISIBILITY_PER_TIMEOUT),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=_DELIVERIES),
         )
-        self.queue.grant_consume_messages(function.role)
+        # What Lambda's poller does under the function's role. Source: Lambda developer guide, "Using Lambda with Amazon SQS".
+        grant(function.role, ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], [self.queue.queue_arn])
         # The function's own add_event_source would put the stack's name into the logical id, which then changes with it.
         deliveries = lambda_.EventSourceMapping(
             self,

@@ -8,7 +8,9 @@ functions              Lambda functions run from their deployed zip, each in a p
 event_sources          SQS to Lambda, with batches and partial batch responses
 endpoints              SageMaker endpoints: a process that serves the deployed model.tar.gz
 async_inference        the queue, the workers and the notifications of an asynchronous endpoint
+role_access            whether the role of a function or an endpoint allows what it calls
 runtime_api            InvokeEndpoint and InvokeEndpointAsync
 
-What it does not do: IAM decisions, KMS policies, quotas, autoscaling, durability. docs/embedded-aws.md says what covers each.
+What it does not do: conditions of IAM policies, KMS policies, quotas, autoscaling, durability. docs/embedded-aws.md says what
+covers each.
 """

@@ -77,10 +77,10 @@ class AsyncInference:
             self._notify(container, request, received, failure=f"InternalServerError: {error}")
             return
         if status == 200:
-            self._store(request.output_location, body)
+            self._store(container, request.output_location, body)
             self._notify(container, request, received)
             return
-        self._store(request.failure_location, body)
+        self._store(container, request.failure_location, body)
         kind = "ClientError" if status < 500 else "InternalServerError"
         self._notify(
             container,
@@ -97,7 +97,7 @@ class AsyncInference:
                 raise TimeoutError("the request expired in the queue")
             time.sleep(_WAIT_SECONDS)
         bucket, key = _split(request.input_location)
-        body = self._surroundings.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        body = self._surroundings.client("s3", container.role).get_object(Bucket=bucket, Key=key)["Body"].read()
         headers = {
             "Content-Type": request.content_type,
             "Accept": request.accept,
@@ -106,9 +106,11 @@ class AsyncInference:
         }
         return container.invoke(body, headers, request.timeout_seconds)
 
-    def _store(self, location: str, body: bytes) -> None:
+    def _store(self, container: Container, location: str, body: bytes) -> None:
         bucket, key = _split(location)
-        self._surroundings.client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        self._surroundings.client("s3", container.role).put_object(
+            Bucket=bucket, Key=key, Body=body, ContentType="application/json"
+        )
 
     def _notify(self, container: Container, request: AsyncRequest, received: datetime, failure: str | None = None) -> None:
         topics = container.config["AsyncInferenceConfig"]["OutputConfig"].get("NotificationConfig", {})
@@ -134,7 +136,7 @@ class AsyncInference:
             message["failureReason"] = failure
         else:
             message["responseParameters"] = {"contentType": "application/json", "outputLocation": request.output_location}
-        self._surroundings.client("sns").publish(TopicArn=topic, Message=json.dumps(message))
+        self._surroundings.client("sns", container.role).publish(TopicArn=topic, Message=json.dumps(message))
 
 
 def _split(location: str) -> tuple[str, str]:

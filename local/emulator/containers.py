@@ -73,16 +73,17 @@ class ModelContainer:
 
 
 def prepare_model(
-    surroundings: Surroundings, model: Mapping[str, Any], folder: Path, variables: Mapping[str, str]
+    surroundings: Surroundings, model: Mapping[str, Any], role: str, folder: Path, variables: Mapping[str, str]
 ) -> tuple[Path, dict[str, str]]:
     """(model folder, environment) of a container below `folder`, which is emptied first.
 
-    model: a model's PrimaryContainer. variables: over the model's own. Raises what fetch_model raises.
+    model: a model's PrimaryContainer. role: under which SageMaker fetches it. variables: over the model's own. Raises what
+    fetch_model raises.
     """
     shutil.rmtree(folder, ignore_errors=True)
     model_folder, temporary = folder / "model", folder / "tmp"
     model_folder.mkdir(parents=True)
-    fetch_model(surroundings.client("s3"), model, model_folder)
+    fetch_model(surroundings.client("s3", role), model, model_folder)
     temporary.mkdir()
     # What the image sets and the model's own variables; no credentials: the container is network-isolated.
     environment = {

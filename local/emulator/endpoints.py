@@ -21,8 +21,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _OfEndpoint:
+    """role: the model's, under which SageMaker moves what requests bring and what becomes of them."""
+
     endpoint: FakeEndpoint
     config: dict[str, Any]
+    role: str
 
 
 @dataclass
@@ -87,11 +90,14 @@ class Endpoints:
     def _unpacked(self, endpoint: FakeEndpoint, sagemaker: Any) -> Container:
         config = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint.endpoint_config_name)
         variant = config["ProductionVariants"][0]
-        model = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+        described = sagemaker.describe_model(ModelName=variant["ModelName"])
+        model, role = described["PrimaryContainer"], described["ExecutionRoleArn"]
         name = endpoint.endpoint_name
-        folder, environment = prepare_model(self._surroundings, model, self._surroundings.state / "endpoints" / name, {})
+        folder, environment = prepare_model(self._surroundings, model, role, self._surroundings.state / "endpoints" / name, {})
         log = self._surroundings.logs / "endpoints" / f"{name}.log"
-        return Container(endpoint=endpoint, config=config, name=name, folder=folder, environment=environment, log=log)
+        return Container(
+            endpoint=endpoint, config=config, role=role, name=name, folder=folder, environment=environment, log=log
+        )
 
 
 def install(surroundings: Surroundings) -> Endpoints:

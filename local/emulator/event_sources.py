@@ -51,13 +51,16 @@ class EventSources:
 
     def _poll(self, uuid: str) -> None:
         """Until the mapping is disabled or deleted; discovery starts anew when it is enabled again."""
-        functions, sqs = self._surroundings.client("lambda"), self._surroundings.client("sqs")
+        functions = self._surroundings.client("lambda")
         while True:
             try:
                 mapping = functions.get_event_source_mapping(UUID=uuid)
                 if mapping["State"] != "Enabled":
                     return
                 arn = mapping["EventSourceArn"]
+                # Lambda polls under the function's role.
+                role = functions.get_function_configuration(FunctionName=mapping["FunctionArn"])["Role"]
+                sqs = self._surroundings.client("sqs", role)
                 url = f"http://{HOST}:{self._surroundings.port}/{ACCOUNT}/{arn.rsplit(':', 1)[1]}"
                 messages = sqs.receive_message(
                     QueueUrl=url,
@@ -66,7 +69,7 @@ class EventSources:
                     MessageSystemAttributeNames=["All"],
                 ).get("Messages", [])
                 if messages:
-                    self._deliver(mapping, arn, url, messages)
+                    self._deliver(mapping, arn, url, messages, sqs)
             except ClientError as error:
                 if error.response["Error"]["Code"] in ("ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue"):
                     return
@@ -76,7 +79,7 @@ class EventSources:
                 _log.exception("polling mapping %s", uuid)
                 time.sleep(_DISCOVERY_SECONDS)
 
-    def _deliver(self, mapping: dict[str, Any], arn: str, url: str, messages: list[dict[str, Any]]) -> None:
+    def _deliver(self, mapping: dict[str, Any], arn: str, url: str, messages: list[dict[str, Any]], sqs: Any) -> None:
         records = [_record(message, arn) for message in messages]
         response = self._surroundings.client("lambda").invoke(
             FunctionName=mapping["FunctionArn"], Payload=json.dumps({"Records": records})
@@ -89,7 +92,7 @@ class EventSources:
             failed = {item["itemIdentifier"] for item in (payload or {}).get("batchItemFailures", [])}
         for message in messages:
             if message["MessageId"] not in failed:
-                self._surroundings.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
 
 
 def _record(message: dict[str, Any], arn: str) -> dict[str, Any]:

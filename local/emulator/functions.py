@@ -79,7 +79,7 @@ class Functions:
     def _start(self, function: LambdaFunction) -> ChildProcess:
         code, handler = self._unpacked(function), str(function.handler)
         environment = {
-            **self._surroundings.credentials,
+            **self._surroundings.credentials_of(function.role),
             "PATH": os.defpath,
             "LANG": "C.UTF-8",
             "TMPDIR": str(self._temporary_folder()),

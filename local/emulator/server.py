@@ -30,6 +30,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
         endpoints,
         event_sources,
         functions,
+        role_access,
         runtime_api,
         state_machines,
         transform_jobs,
@@ -38,6 +39,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     cloudformation_types.install(surroundings)
     change_sets.install()
     bucket_properties.install(surroundings)
+    role_access.install(surroundings)
     running_functions = functions.install(surroundings)
     sources = event_sources.install(surroundings)
     running_endpoints = endpoints.install(surroundings)

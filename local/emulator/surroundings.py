@@ -15,6 +15,9 @@ REGION: Final = "us-east-1"
 # The word 'localhost' is needed: moto takes the template's bucket out of a URL with that host.
 HOST: Final = "localhost"
 
+# Of the access key of a caller that runs under a role; the role's name follows.
+ROLE_KEY_PREFIX: Final = "role."
+
 
 class UnexpectedMotoError(RuntimeError):
     """moto's inside is not what this emulator was written for."""
@@ -38,11 +41,20 @@ class Surroundings:
         return self.state / "ready"
 
     @property
+    def calls_file(self) -> Path:
+        """What callers under a role have asked for, and whether it was allowed."""
+        return self.logs / "calls.jsonl"
+
+    @property
     def credentials(self) -> dict[str, str]:
         """Environment that points any AWS SDK or CLI here, and away from a real account's files."""
+        return self.credentials_of(None)
+
+    def credentials_of(self, role: str | None) -> dict[str, str]:
+        """The same for a caller that runs under a role; its name or ARN. None is the operator, who may do everything."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "embedded",
+            "AWS_ACCESS_KEY_ID": _access_key(role),
             "AWS_SECRET_ACCESS_KEY": "embedded",
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -51,14 +63,18 @@ class Surroundings:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of this emulator; clients are thread-safe and kept."""
-        return _client(service, self.endpoint_url)
+    def client(self, service: str, role: str | None = None) -> Any:
+        """A boto3 client of this emulator, under a role if one is given; clients are thread-safe and kept."""
+        return _client(service, self.endpoint_url, _access_key(role))
+
+
+def _access_key(role: str | None) -> str:
+    return f"{ROLE_KEY_PREFIX}{role.rpartition('/')[2]}" if role else "embedded"
 
 
 @functools.cache
-def _client(service: str, endpoint_url: str) -> Any:
-    session: Any = boto3.Session(aws_access_key_id="embedded", aws_secret_access_key="embedded", region_name=REGION)  # noqa: S106
+def _client(service: str, endpoint_url: str, access_key: str) -> Any:
+    session: Any = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key="embedded", region_name=REGION)  # noqa: S106
     # moto gives the copy of an object that was uploaded in parts the checksum of its parts, which no reader can confirm.
     lenient = Config(response_checksum_validation="when_required")
     return session.client(service, endpoint_url=endpoint_url, config=lenient)

@@ -3,32 +3,47 @@
 import json
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from local.demo import deployed
 from local.stages import Stages
-from local.transcription import Listener, read_object
+from local.transcription import Listener
+from tests.end_to_end.grants import deployed_roles
+from whisperstack_contract import keys
 from whisperstack_contract.jobs import SourceVersion, job_id
+
+# The ready-made policies, each attached to a role of a user: output of the storage stack → the role's name.
+USERS = {"UploaderPolicyArn": "uploader", "ReaderPolicyArn": "reader"}
 
 
 class Pipeline:
-    """Uploads, and what is announced of them."""
+    """Uploads, and what is announced of them. It uploads and reads under the ready-made policies.
+
+    roles: of the deployed product and of its users, physical name → logical id.
+    """
 
     def __init__(self, aws, deployment):
         self.aws, self.deployment = aws, deployment
         self.listener = Listener(aws, deployment)
         self.announcements = defaultdict(list)
+        outputs, iam = self.deployment_outputs("Whisperstack-local-Storage"), aws.client("iam")
+        for output, name in USERS.items():
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")
+            iam.attach_role_policy(RoleName=name, PolicyArn=outputs[output])
+        self.uploader, self.reader = (aws.surroundings.client("s3", name) for name in USERS.values())
+        self.roles = {**deployed_roles(aws), **{name: name for name in USERS.values()}}
 
     def put(self, key, body, **options):
-        response = self.aws.client("s3").put_object(Bucket=self.deployment.audio_bucket, Key=key, Body=body, **options)
+        response = self.uploader.put_object(Bucket=self.deployment.audio_bucket, Key=key, Body=body, **options)
         return SourceVersion(self.deployment.audio_bucket, key, response["VersionId"])
 
-    def end_of(self, source, seconds=120):
-        """The announcement of one upload."""
+    def end_of(self, source, seconds=120, repeats=1):
+        """The announcement of one upload, once it has come `repeats` times."""
         deadline = time.monotonic() + seconds
-        while not self.announcements[source]:
+        while len(self.announcements[source]) < repeats:
             assert time.monotonic() < deadline, f"nothing announced for {source.key!r} within {seconds} s"
             for announcement in self.listener.receive():
                 self.announcements[announcement.source].append(announcement)
@@ -36,21 +51,40 @@ class Pipeline:
         return self.announcements[source][0]
 
     def row(self, source):
+        return self.aws.client("dynamodb").get_item(**self._place(source), ConsistentRead=True).get("Item")
+
+    def forget_announcement(self, source):
+        """The row as it is after a delivery that was cut off between the end state and the announcement."""
+        self.aws.client("dynamodb").update_item(**self._place(source), UpdateExpression="REMOVE announced_at")
+
+    def deliver(self, package, message):
+        """One message to the function whose package begins so, as its queue would."""
+        functions = self.aws.client("lambda").list_functions()["Functions"]
+        (name,) = [each["FunctionName"] for each in functions if each["Handler"].startswith(package)]
+        record = {"messageId": "1", "body": json.dumps(message), "receiptHandle": "r", "eventSource": "aws:sqs"}
+        payload = json.dumps({"Records": [{**record, "attributes": {}}]})
+        answer = self.aws.client("lambda").invoke(FunctionName=name, Payload=payload)["Payload"].read()
+        assert json.loads(answer) == {"batchItemFailures": []}
+
+    def _place(self, source):
         table = self.deployment_outputs("Whisperstack-local-Storage")["JobTableName"]
-        key = {"pk": {"S": job_id(source)}}
-        return self.aws.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return {"TableName": table, "Key": {"pk": {"S": job_id(source)}}}
 
     def deployment_outputs(self, stack):
         described = self.aws.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
         return {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
 
     def read(self, key):
-        return read_object(self.aws, self.deployment, key)
+        return self.reader.get_object(Bucket=self.deployment.transcripts_bucket, Key=key)["Body"].read().decode()
 
     def result_keys(self):
-        pages = self.aws.client("s3").get_paginator("list_objects_v2").paginate(Bucket=self.deployment.transcripts_bucket)
-        keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-        return {key for key in keys if not key.startswith(("raw/", "failures/"))}
+        listing = self.reader.get_paginator("list_objects_v2")
+        pages = [
+            page
+            for prefix in keys.RESULT_PREFIXES
+            for page in listing.paginate(Bucket=self.deployment.transcripts_bucket, Prefix=prefix)
+        ]
+        return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
     def pause(self, paused):
         """Stop or start the event sources of the functions, so that uploads wait."""
@@ -60,6 +94,15 @@ class Pipeline:
 
     def error(self, announcement):
         return json.loads(self.read(announcement.outputs["error"]))["error"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """One process for all tests of one deployment, which costs more than they; what looks back on them comes last."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in here:
+        item.add_marker(pytest.mark.xdist_group("pipeline" if "pipeline" in item.fixturenames else item.path.stem))
+    items.sort(key=lambda item: item.path.stem == "test_least_privilege")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Uploads through the deployed product: synthesized templates, the real CDK CLI, the real functions, the real model."""
 
-import json
 import subprocess
 import wave
 from io import BytesIO
@@ -8,8 +7,6 @@ from io import BytesIO
 import imageio_ffmpeg
 import pytest
 
-from local.recordings import Recording
-from local.transcription import upload
 from whisperstack_contract import keys
 from whisperstack_contract.jobs import JobState, SourceVersion
 
@@ -82,8 +79,9 @@ def test_a_recording_that_is_uploaded_in_parts_is_transcribed(pipeline, tmp_path
     """boto3 uploads in parts from 8 MiB on."""
     path = tmp_path / "five minutes.wav"
     path.write_bytes(silence(300))
-    version = upload(pipeline.aws, pipeline.deployment, Recording(path, "incoming/parts.wav"))
-    source = SourceVersion(pipeline.deployment.audio_bucket, "incoming/parts.wav", version)
+    bucket, key = pipeline.deployment.audio_bucket, "incoming/parts.wav"
+    pipeline.uploader.upload_file(str(path), bucket, key)
+    source = SourceVersion(bucket, key, pipeline.aws.client("s3").head_object(Bucket=bucket, Key=key)["VersionId"])
     assert pipeline.end_of(source).state is JobState.SUCCEEDED
 
 
@@ -132,14 +130,7 @@ def test_a_repeated_event_changes_nothing(pipeline):
         "bucket": {"name": source.bucket},
         "object": {"key": source.key, "size": 32_044, "version-id": source.version_id},
     }
-    body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
-    function = next(
-        f["FunctionName"] for f in pipeline.aws.client("lambda").list_functions()["Functions"] if "submit" in f["Handler"]
-    )
-    record = {"messageId": "1", "body": body, "receiptHandle": "r", "eventSource": "aws:sqs", "attributes": {}}
-    payload = json.dumps({"Records": [record]})
-    answer = pipeline.aws.client("lambda").invoke(FunctionName=function, Payload=payload)["Payload"].read()
-    assert json.loads(answer) == {"batchItemFailures": []}
+    pipeline.deliver("submit", {"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
     assert pipeline.row(source) == row
     # A later upload passes through the same queues; nothing else comes of the repeat.
     pipeline.end_of(pipeline.put("incoming/after-the-repeat.wav", silence(1)))

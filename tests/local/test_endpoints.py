@@ -60,7 +60,7 @@ class Endpoint:
         sagemaker = aws.client("sagemaker")
         sagemaker.create_model(
             ModelName=self.name,
-            ExecutionRoleArn="arn:aws:iam::123456789012:role/model",
+            ExecutionRoleArn="arn:aws:iam::123456789012:role/everything",
             PrimaryContainer={
                 "Image": "image",
                 **data,

@@ -1,6 +1,5 @@
 """SQS to Lambda as the Lambda service does it: batches, partial failures, dead letters, disabling."""
 
-import contextlib
 import json
 
 import pytest
@@ -30,7 +29,7 @@ class Source:
         self.functions.create_function(
             FunctionName=name,
             Runtime="python3.13",
-            Role="arn:aws:iam::123456789012:role/event-sources",
+            Role="arn:aws:iam::123456789012:role/everything",
             Handler="handler.handle",
             Code={"ZipFile": zipped(HANDLER)},
             Environment={"Variables": {"SEEN": str(self.seen)}},
@@ -63,8 +62,6 @@ class Source:
 
 @pytest.fixture
 def source(aws, zipped, tmp_path):
-    with contextlib.suppress(aws.client("iam").exceptions.EntityAlreadyExistsException):
-        aws.client("iam").create_role(RoleName="event-sources", AssumeRolePolicyDocument="{}")
     return lambda name: Source(aws, zipped, name, tmp_path)
 
 

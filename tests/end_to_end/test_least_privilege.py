@@ -1,0 +1,57 @@
+"""After all other tests on the deployed product: every call had a grant, and every grant had a call.
+
+Conditions of statements are not evaluated; docs/security.md lists them.
+"""
+
+import fnmatch
+
+import pytest
+
+from tests.end_to_end.grants import covered_by, is_wider_than_used, read_calls, read_grants
+
+# (role, action), with wildcards → who needs what nothing calls here. All but the last are calls of AWS services for the role.
+UNCALLED = {
+    ("*", "kms:*"): "S3, SQS, SNS, DynamoDB and SageMaker call KMS; the embedded AWS encrypts nothing",
+    ("*Role", "logs:*"): "Lambda and SageMaker write logs",
+    ("*Role", "xray:*"): "Lambda writes traces",
+    ("*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
+    ("ModelRole", "ecr:*"): "SageMaker fetches the image",
+    ("ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
+}
+
+# (role, action, what the ARN ends with) → why it is not narrower.
+WIDER = {}
+
+
+@pytest.fixture(scope="module")
+def calls(pipeline):
+    return read_calls(pipeline.aws.surroundings.calls_file, pipeline.roles)
+
+
+@pytest.fixture(scope="module")
+def granted(pipeline):
+    return read_grants(pipeline.aws, pipeline.roles)
+
+
+def reasons(grant, reasoned):
+    return {key for key in reasoned if all(map(fnmatch.fnmatchcase, grant, key))}
+
+
+def test_no_call_lacked_a_grant(calls):
+    allowed, refused = calls
+    assert len({call.role for call in allowed}) >= 6
+    assert refused == set()
+
+
+def test_no_grant_is_without_a_call(calls, granted):
+    unused = {grant for grant in granted if not covered_by(grant, calls[0])}
+    unexplained = sorted(grant for grant in unused if not reasons(grant, UNCALLED))
+    assert unexplained == [], "take these grants out, call them in a test, or give the reason in UNCALLED"
+    assert set().union(*(reasons(grant, UNCALLED) for grant in unused)) == set(UNCALLED), "a reason without a grant"
+
+
+def test_no_grant_is_wider_than_what_is_called(calls, granted):
+    wider = {grant for grant in granted if is_wider_than_used(grant, calls[0])}
+    unexplained = sorted(grant for grant in wider if not reasons(grant, WIDER))
+    assert unexplained == [], "narrow these ARNs, use them for more than one resource, or give the reason in WIDER"
+    assert set().union(*(reasons(grant, WIDER) for grant in wider)) == set(WIDER), "a reason without a grant"
