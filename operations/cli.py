@@ -6,6 +6,7 @@ import boto3
 import typer
 
 from operations.deployment import Deployment
+from operations.erase_command import erase_command
 from operations.errors import explained
 from operations.finding import find_jobs
 from operations.showing import show_jobs
@@ -33,3 +34,6 @@ def status(subject: SubjectArgument, environment: EnvironmentOption = "dev") -> 
     with explained():
         deployment = Deployment.find(environment)
         show_jobs(find_jobs(subject, deployment, boto3.client("s3")))
+
+
+app.command("erase")(erase_command)
