@@ -22,7 +22,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit artefact-test serving-test serving-test-short end-to-end synth deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit artefact-test serving-test serving-test-short end-to-end synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,9 +99,13 @@ synth: setup-synth ## CloudFormation templates, offline   [ENV=dev]
 build: setup ## the model artefact of ENV, from its official weights   [ENV=dev]
 	@$(PY) -m model_build build --env $(ENV)
 
-deploy: setup ## storage, then the model artefact, then the rest   [ENV=dev]
+preflight: setup ## ask the account whether it will take ENV: quotas, image, key, CDK, artefact   [ENV=dev]
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" $(PY) -m preflight --env $(ENV)
+
+deploy: setup ## the preflight, storage, then the model artefact, then the rest   [ENV=dev]
 	@test "$(ENV)" != local || { echo "ENV=local is for the embedded AWS; use 'make demo' or 'make local'"; exit 2; }
 	@$(PY) -m model_build check-release --env $(ENV)
+	@$(MAKE) --no-print-directory preflight ENV=$(ENV)
 	@$(CDK) deploy Whisperstack-$(ENV)-Storage -c env=$(ENV)
 	@$(PY) -m model_build publish --env $(ENV)
 	@$(CDK) deploy --all -c env=$(ENV)

@@ -112,6 +112,15 @@ def install(surroundings: Surroundings) -> Endpoints:
         delete_in_moto(self, endpoint_name)
         endpoints.delete(endpoint_name)
 
+    def create_as_named(
+        cls: type[FakeEndpoint], name: str, resource: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> FakeEndpoint:
+        # moto makes up a name, whatever the template says.
+        name = resource["Properties"].get("EndpointName", name)
+        made: FakeEndpoint = create_from_template(cls, name, resource, *args, **kwargs)
+        return made
+
+    create_from_template = replace(FakeEndpoint, "create_from_cloudformation_json", classmethod(create_as_named))  # type: ignore[arg-type]
     create_in_moto = replace(SageMakerModelBackend, "create_endpoint", create)
     delete_in_moto = replace(SageMakerModelBackend, "delete_endpoint", delete)
     return endpoints

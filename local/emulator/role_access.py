@@ -80,7 +80,10 @@ def _statements(role_name: str) -> Iterator[dict[str, Any]]:
         role = iam_backends[ACCOUNT]["aws"].get_role(role_name)
     except NotFoundException:
         return
-    for document in (*role.policies.values(), *(policy.document for policy in role.managed_policies.values())):
+    attached = [
+        version.document for policy in role.managed_policies.values() for version in policy.versions if version.is_default
+    ]
+    for document in (*role.policies.values(), *attached):
         yield from _parsed(document if isinstance(document, str) else json.dumps(document))
 
 

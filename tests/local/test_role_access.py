@@ -64,6 +64,18 @@ def test_a_version_needs_a_permission_of_its_own_and_so_does_what_a_copy_reads(a
     assert refused(s3.copy_object, Bucket=bucket, Key="copy", CopySource={**source, "VersionId": version}) == "AccessDenied"
 
 
+def test_a_managed_policy_counts_once_it_is_attached(aws, bucket):
+    statement = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam = aws.client("iam")
+    policy = iam.create_policy(PolicyName="attached", PolicyDocument=document)["Policy"]["Arn"]
+    iam.create_role(RoleName="of-a-user", AssumeRolePolicyDocument="{}")
+    s3 = aws.surroundings.client("s3", "of-a-user")
+    assert refused(s3.put_object, Bucket=bucket, Key="x", Body=b"") == "AccessDenied"
+    iam.attach_role_policy(RoleName="of-a-user", PolicyArn=policy)
+    s3.put_object(Bucket=bucket, Key="x", Body=b"")
+
+
 def test_only_who_may_list_a_bucket_hears_that_an_object_is_missing(under, bucket):
     arn = f"arn:aws:s3:::{bucket}"
     s3 = under("s3", ("s3:GetObject", f"{arn}/*"))

@@ -1,0 +1,1 @@
+"""Before a deployment: will the account take it?"""

@@ -1,0 +1,86 @@
+"""Whether what is to run can be had: the images of the region, and the models that were built."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from infra.errors import ConfigurationError
+from infra.images import ServingImage
+from model_build.errors import BuildError
+from model_build.release import archive_path, require_release
+from preflight.findings import Finding, failed, passed
+from whisperstack_contract.artefact import artefact_folder
+from whisperstack_contract.keys import model_archive_key
+
+_BUCKET_OUTPUT: Final = "ModelBucketName"
+
+
+def check_image(ecr: Any, image: ServingImage, region: str) -> Iterator[Finding]:
+    subject = f"image {image.repository}:{image.tag}"
+    try:
+        image.require_region(region)
+    except ConfigurationError as error:
+        yield failed(subject, str(error), "choose that in infra/environments.py")
+        return
+    account = image.accounts[region]
+    try:
+        answer: Any = ecr.batch_get_image(
+            registryId=account, repositoryName=image.repository, imageIds=[{"imageTag": image.tag}]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+            raise
+        answer = {"failures": [{"failureReason": f"no repository {image.repository} in registry {account}"}]}
+    if failures := answer.get("failures"):
+        yield failed(
+            subject,
+            f"registry {account} in {region} does not give it ({failures[0]['failureReason']})",
+            "run 'make refresh-images' and deploy a tag that is there",
+        )
+    else:
+        yield passed(subject, f"there, in registry {account}")
+
+
+def check_release(s3: Any, cloudformation: Any, stack: str, root: Path, engine: str, model: str) -> Iterator[Finding]:
+    """Whether the artefact is published, or lies here to be published."""
+    subject = f"artefact of {model} for {engine}"
+    folder = root / artefact_folder(engine, model)
+    try:
+        release = require_release(folder, engine, model)
+    except BuildError as error:
+        problem, _, remedy = str(error).rpartition("; ")
+        yield failed(subject, problem, remedy)
+        return
+    bucket = _model_bucket(cloudformation, stack)
+    if bucket and _is_there(s3, bucket, model_archive_key(release.digest), release.archive_bytes):
+        yield passed(subject, f"published, SHA-256 {release.digest}")
+    elif archive_path(folder).is_file():
+        yield passed(subject, f"built, SHA-256 {release.digest}; the deployment publishes it")
+    else:
+        yield failed(
+            subject,
+            f"it is not published, and its archive is not in {folder}",
+            f"build it again: .venv/bin/python -m model_build build --engine {engine} --model {model}",
+        )
+
+
+def _model_bucket(cloudformation: Any, stack: str) -> str | None:
+    """None before the first deployment."""
+    try:
+        outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        return None
+    return next((output["OutputValue"] for output in outputs if output["OutputKey"] == _BUCKET_OUTPUT), None)
+
+
+def _is_there(s3: Any, bucket: str, key: str, size_bytes: int) -> bool:
+    try:
+        return bool(s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size_bytes)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "404":
+            return False
+        raise
