@@ -81,7 +81,7 @@ artefact-test: setup ## the artefacts' tests with the slow ones: base as well, e
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadgroup tests/end_to_end $(PYTEST)
 
 serving-test: setup $(SERVING)/.created ## the built archives in the real serving stacks, every check   [PYTEST=…]
 	@echo "== the serving stacks"

@@ -12,7 +12,7 @@ from preflight.account import check_bootstrap, check_key, check_place, check_rol
 from preflight.findings import Finding, asking
 from preflight.needs import ROOT, Needs
 from preflight.quotas import check_quotas
-from preflight.releases import check_image, check_release
+from preflight.releases import check_image, check_own_image, check_release
 
 
 def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
@@ -25,8 +25,8 @@ def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
     caller = clients("sts", region_name=region).get_caller_identity()
     account, stack = caller["Account"], f"Whisperstack-{environment}-Storage"
 
-    def client(service: str) -> Any:
-        return clients(service, region_name=region)
+    def client(service: str, elsewhere: str | None = None) -> Any:
+        return clients(service, region_name=elsewhere or region)
 
     yield from check_place(needs, account, session.region_name or region, caller["Arn"])
     yield from asking("CDK bootstrap", "ssm:GetParameter", lambda: check_bootstrap(client("ssm"), account, region))
@@ -44,7 +44,10 @@ def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
     yield from asking(
         "images",
         "ecr:BatchGetImage",
-        lambda: chain.from_iterable(check_image(client("ecr"), image, region) for image in needs.images),
+        lambda: chain(
+            chain.from_iterable(check_image(client("ecr"), image, region) for image in needs.images),
+            chain.from_iterable(check_own_image(client("ecr", image.region), image) for image in needs.own_images),
+        ),
     )
     yield from asking(
         "artefacts",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from infra.environments import Environment
 from infra.images import ServingImage, find_image
+from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings
+from infra.served_model import OwnImage, ServedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,27 +30,48 @@ class Instances:
 
 @dataclass(frozen=True)
 class Needs:
-    """account, region: None where the environment leaves the choice to the credentials. artefacts: engine and model of each."""
+    """account, region: None where the environment leaves the choice to the credentials.
+
+    images, own_images: those of the table, and those named in the environment. artefacts: engine and model of each.
+    """
 
     environment: str
     account: str | None
     region: str | None
     instances: tuple[Instances, ...]
     images: tuple[ServingImage, ...]
+    own_images: tuple[OwnImage, ...]
     artefacts: tuple[tuple[str, str], ...]
 
     @classmethod
     def of(cls, environment: Environment) -> "Needs":
         """Raises ConfigurationError for an image that the table does not have."""
-        settings = environment.asynchronous
-        image = find_image(settings.image, settings.engine, settings.hardware)
-        # During an update one new instance stands beside the old ones.
-        instances = Instances(settings.instance_type, Use.ENDPOINT, settings.scaling.max_instances + 1)
+        options = environment.options.values()
+        own = [option.own for option in options if option.own is not None]
+        images = [find_image(option.image, option.engine, option.hardware) for option in options if option.own is None]
         return cls(
             environment=environment.name,
             account=environment.account,
             region=environment.region,
-            instances=(instances,),
-            images=(image,),
-            artefacts=((settings.engine, settings.model),),
+            instances=tuple(instances for option in options for instances in _instances(option)),
+            # Options may share an image.
+            images=tuple({(image.repository, image.tag): image for image in images}.values()),
+            own_images=tuple(dict.fromkeys(own)),
+            artefacts=environment.artefacts,
         )
+
+
+def _instances(option: ServedModel) -> list[Instances]:
+    """Of every type that the option may run on, in each case as many as it may have."""
+    match option:
+        case BatchSettings():
+            use, count = Use.TRANSFORM, option.instances_per_job
+        case AsynchronousSettings():
+            # An update starts with one instance beside the old ones.
+            use, count = Use.ENDPOINT, option.scaling.max_instances + 1
+        case RealtimeSettings():
+            # An update starts as many as there are.
+            use, count = Use.ENDPOINT, 2 * option.scaling.max_instances
+        case _:
+            raise TypeError(f"{type(option).__name__} is no inference option that the preflight knows; add it there")
+    return [Instances(name, use, count) for name in option.instance_types]

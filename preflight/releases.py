@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from infra.errors import ConfigurationError
 from infra.images import ServingImage
+from infra.served_model import OwnImage
 from model_build.errors import BuildError
 from model_build.release import archive_path, require_release
 from preflight.findings import Finding, failed, passed
@@ -24,23 +25,27 @@ def check_image(ecr: Any, image: ServingImage, region: str) -> Iterator[Finding]
     except ConfigurationError as error:
         yield failed(subject, str(error), "choose that in infra/environments.py")
         return
-    account = image.accounts[region]
+    remedy = "run 'make refresh-images' and deploy a tag that is there"
+    yield _look(ecr, subject, image.accounts[region], image.repository, {"imageTag": image.tag}, remedy)
+
+
+def check_own_image(ecr: Any, image: OwnImage) -> Iterator[Finding]:
+    """ecr: of the image's region."""
+    wanted = {"imageTag": image.tag} if image.tag else {"imageDigest": image.image_uri.rpartition("@")[2]}
+    remedy = "push it, correct image_uri in infra/environments.py, or allow this account in the repository's policy"
+    yield _look(ecr, f"image {image.image_uri}", image.account, image.repository, wanted, remedy)
+
+
+def _look(ecr: Any, subject: str, registry: str, repository: str, image_id: dict[str, str], remedy: str) -> Finding:
     try:
-        answer: Any = ecr.batch_get_image(
-            registryId=account, repositoryName=image.repository, imageIds=[{"imageTag": image.tag}]
-        )
+        answer = ecr.batch_get_image(registryId=registry, repositoryName=repository, imageIds=[image_id])
     except ClientError as error:
         if error.response["Error"]["Code"] != "RepositoryNotFoundException":
             raise
-        answer = {"failures": [{"failureReason": f"no repository {image.repository} in registry {account}"}]}
+        return failed(subject, f"there is no repository {repository} in registry {registry}", remedy)
     if failures := answer.get("failures"):
-        yield failed(
-            subject,
-            f"registry {account} in {region} does not give it ({failures[0]['failureReason']})",
-            "run 'make refresh-images' and deploy a tag that is there",
-        )
-    else:
-        yield passed(subject, f"there, in registry {account}")
+        return failed(subject, f"registry {registry} does not give it ({failures[0]['failureReason']})", remedy)
+    return passed(subject, f"there, in registry {registry}")
 
 
 def check_release(s3: Any, cloudformation: Any, stack: str, root: Path, engine: str, model: str) -> Iterator[Finding]:

@@ -69,29 +69,31 @@ class _TransformJob:
     def _transform_all(self) -> list[str]:
         """What went wrong, an object a line."""
         name = self._job.transform_job_name
-        model = self._surroundings.client("sagemaker").describe_model(ModelName=self._job.model_name)["PrimaryContainer"]
+        described = self._surroundings.client("sagemaker").describe_model(ModelName=self._job.model_name)
+        model, role = described["PrimaryContainer"], described["ExecutionRoleArn"]
+        # Recordings and transcripts, too, are moved under the model's role.
+        s3 = self._surroundings.client("s3", role)
         count = min(int(self._job.transform_resources["InstanceCount"]), _MOST_CONTAINERS)
         variables = {**(self._job.environment or {}), "SAGEMAKER_BATCH": "true"}
         for number in range(count):
-            folder, environment = prepare_model(self._surroundings, model, self._folder / str(number), variables)
+            folder, environment = prepare_model(self._surroundings, model, role, self._folder / str(number), variables)
             log = self._surroundings.logs / "transform-jobs" / f"{name}-{number}.log"
             container = ModelContainer(name=name, folder=folder, environment=environment, log=log)
             self._containers.append(container)
             container.start()
-        bucket, prefix, names = self._inputs()
+        bucket, prefix, names = self._inputs(s3)
         workers = count * int(self._job.max_concurrent_transforms or 1)
         with ThreadPoolExecutor(workers, thread_name_prefix=name) as pool:
             results = pool.map(
-                lambda numbered: self._transform(self._containers[numbered[0] % count], bucket, prefix, numbered[1]),
+                lambda numbered: self._transform(s3, self._containers[numbered[0] % count], bucket, prefix, numbered[1]),
                 enumerate(names),
             )
             return [failure for failure in results if failure]
 
-    def _inputs(self) -> tuple[str, str, list[str]]:
+    def _inputs(self, s3: Any) -> tuple[str, str, list[str]]:
         """(bucket, prefix, the rest of each object's key)."""
         source = self._job.transform_input["DataSource"]["S3DataSource"]  # type: ignore[index]
         bucket, key = _split(source["S3Uri"])  # type: ignore[index]
-        s3 = self._surroundings.client("s3")
         if source["S3DataType"] == "ManifestFile":  # type: ignore[index]
             manifest = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
             bucket, prefix = _split(manifest[0]["prefix"])
@@ -99,13 +101,12 @@ class _TransformJob:
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
         return bucket, key, [entry["Key"].removeprefix(key) for page in pages for entry in page.get("Contents", [])]
 
-    def _transform(self, container: ModelContainer, bucket: str, prefix: str, name: str) -> str | None:
+    def _transform(self, s3: Any, container: ModelContainer, bucket: str, prefix: str, name: str) -> str | None:
         """Why the object has no output, or None."""
         if self.stopping.is_set():
             return None
         uri = f"s3://{bucket}/{prefix}{name}"
         try:
-            s3 = self._surroundings.client("s3")
             size = s3.head_object(Bucket=bucket, Key=prefix + name)["ContentLength"]
             limit = int(self._job.max_payload_in_mb or _DEFAULT_PAYLOAD_MB) * _MB
             if size > limit:

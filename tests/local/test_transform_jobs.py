@@ -22,7 +22,7 @@ def transform_fn(model, body, content_type, accept, context=None):
     return json.dumps({"text": bytes(body[:10]).decode(), "batch": os.environ.get("SAGEMAKER_BATCH"), "own": os.environ["OWN"]})
 """
 
-ROLE = "arn:aws:iam::123456789012:role/any"
+ROLE = "arn:aws:iam::123456789012:role/everything"
 
 
 class Batch:

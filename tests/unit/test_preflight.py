@@ -13,17 +13,22 @@ from typer.testing import CliRunner
 
 from infra.environments import find_environment
 from infra.images import find_image
+from infra.inference_options import BatchSettings, RealtimeSettings
 from infra.instances import Hardware
+from infra.served_model import OwnImage
 from preflight import __main__ as command
 from preflight.account import check_bootstrap, check_key, check_place, check_roles
 from preflight.findings import Verdict, asking
 from preflight.needs import Instances, Needs, Use
 from preflight.quotas import check_quotas
-from preflight.releases import check_image, check_release
+from preflight.releases import check_image, check_own_image, check_release
 from whisperstack_contract.artefact import RELEASE_MANIFEST_FILENAME, ReleaseManifest, artefact_folder
 from whisperstack_contract.keys import ARCHIVE_FILENAME, model_archive_key
 
 ACCOUNT, REGION, STACK = "123456789012", "us-east-1", "Whisperstack-dev-Storage"
+
+_KIND = "application/vnd.docker.distribution.manifest.v2+json"
+MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": _KIND, "config": {"digest": "sha256:0"}, "layers": []})
 
 
 @pytest.fixture
@@ -58,6 +63,21 @@ def test_an_environment_needs_what_it_can_scale_to_and_one_more_for_an_update():
     assert needs.instances == (Instances("ml.g5.xlarge", Use.ENDPOINT, 4),)
     assert [image.repository for image in needs.images] == ["huggingface-pytorch-inference"]
     assert needs.artefacts == (("pytorch", "large-v3-turbo"),)
+
+
+def test_every_option_counts_with_all_its_instance_types():
+    environment = find_environment("prod")
+    model = {"engine": "pytorch", "model": "base", "hardware": Hardware.GPU, "max_audio_seconds": 60}
+    batch = BatchSettings(**model, instance_type="ml.g4dn.xlarge", instances_per_job=5)
+    talk = RealtimeSettings(**model, instance_type="ml.g5.xlarge", alternatives=("ml.g6.xlarge",))
+    needs = Needs.of(dataclasses.replace(environment, batch=batch, realtime={"talk": talk}))
+    assert set(needs.instances) == {
+        Instances("ml.g5.xlarge", Use.ENDPOINT, 4),
+        Instances("ml.g5.xlarge", Use.ENDPOINT, 6),
+        Instances("ml.g6.xlarge", Use.ENDPOINT, 6),
+        Instances("ml.g4dn.xlarge", Use.TRANSFORM, 5),
+    }
+    assert len(needs.images) == 1
 
 
 @pytest.mark.parametrize(
@@ -152,11 +172,22 @@ def test_an_image_is_looked_for_in_the_registry_of_the_region(aws):
     missing = one(check_image(aws("ecr"), image, REGION))
     assert missing.verdict is Verdict.FAILED
     assert "make refresh-images" in missing.remedy
-    kind = "application/vnd.docker.distribution.manifest.v2+json"
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": {"digest": "sha256:0"}, "layers": []})
-    aws("ecr").put_image(repositoryName=image.repository, imageTag=image.tag, imageManifest=manifest)
+    aws("ecr").put_image(repositoryName=image.repository, imageTag=image.tag, imageManifest=MANIFEST)
     assert one(check_image(aws("ecr"), image, REGION)).verdict is Verdict.PASSED
     assert "choose one of" in one(check_image(aws("ecr"), image, "eu-west-9")).found
+
+
+def test_an_image_of_your_own_is_looked_for_by_its_tag_or_its_digest(aws):
+    place = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/mine"
+    image = OwnImage(f"{place}:1.0", "s3://bucket/model.tar.gz")
+    assert "allow this account" in one(check_own_image(aws("ecr"), image)).remedy
+    aws("ecr").create_repository(repositoryName="mine")
+    digest = aws("ecr").put_image(repositoryName="mine", imageTag="1.0", imageManifest=MANIFEST)["image"]["imageId"][
+        "imageDigest"
+    ]
+    for uri, verdict in ((f"{place}:1.0", "ok"), (f"{place}@{digest}", "ok"), (f"{place}@sha256:{'0' * 64}", "FAILED")):
+        found = one(check_own_image(aws("ecr"), dataclasses.replace(image, image_uri=uri)))
+        assert (found.verdict, uri in found.subject) == (verdict, True)
 
 
 def build(root, archive=b"archive"):
