@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_serving.accepted_formats import CONTAINERS, DECODERS
+from whisper_serving.beginnings import find_beginning
 from whisper_serving.decoder_log import DecoderLog, read_decoder_log
 from whisper_serving.decoder_process import DecoderStuckError, run_decoder
-from whisper_serving.isobmff import encrypted_audio_tracks
+from whisper_serving.isobmff import declared_mp4_seconds, encrypted_audio_tracks
 from whisper_serving.missing_audio import missing_audio
 from whisper_serving.refusals import check_track, decoder_failure, timed_out, too_long
 from whisper_serving.riff import declared_wav_seconds
@@ -54,14 +55,18 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
     with tempfile.TemporaryFile(prefix="whisper-audio-") as file:
         _write(file, content)
         encrypted = options.audio_track in encrypted_audio_tracks(content)
-        samples, log = _run_ffmpeg(file, settings, options.audio_track, limit_seconds, encrypted)
+        samples, log = _run_ffmpeg(file, settings, options.audio_track, limit_seconds, encrypted, find_beginning(content))
     if samples.seconds > limit_seconds:
         raise too_long(max(samples.seconds, log.declared_seconds or 0), limit_seconds)
-    declared_seconds = declared_wav_seconds(content)
-    if declared_seconds is None:
-        declared_seconds = log.declared_seconds
-    facts = AudioFacts(log.tracks[options.audio_track].codec, declared_seconds, samples.seconds)
+    track = log.tracks[options.audio_track]
+    facts = AudioFacts(track.codec, _declared_seconds(content, log, options.audio_track), samples.seconds)
     return Recording(samples.take(), facts, missing_audio(content, facts, log.damages))
+
+
+def _declared_seconds(content: bytes | bytearray, log: DecoderLog, track: int) -> float | None:
+    """Of the track where that is known, else of the whole file, whose picture may go on for longer."""
+    known = (declared_wav_seconds(content), declared_mp4_seconds(content, track), log.tracks[track].declared_seconds)
+    return next((seconds for seconds in known if seconds is not None), log.declared_seconds)
 
 
 def _write(file: IO[bytes], content: bytes | bytearray) -> None:
@@ -75,7 +80,7 @@ def _write(file: IO[bytes], content: bytes | bytearray) -> None:
 
 
 def _run_ffmpeg(
-    file: IO[bytes], settings: Settings, track: int, limit_seconds: float, encrypted: bool
+    file: IO[bytes], settings: Settings, track: int, limit_seconds: float, encrypted: bool, beginning: str | None
 ) -> tuple[SampleBuffer, DecoderLog]:
     samples = SampleBuffer(limit_seconds + _SECONDS_PAST_LIMIT)
 
@@ -95,7 +100,7 @@ def _run_ffmpeg(
     if exit_code > 0 and log.tracks:
         check_track(log, track, encrypted)
     if exit_code or not samples.seconds or not log.tracks:
-        raise decoder_failure(exit_code, log, settings.decoding_timeout_seconds)
+        raise decoder_failure(exit_code, log, settings.decoding_timeout_seconds, beginning)
     return samples, log
 
 

@@ -10,6 +10,8 @@ from typing import Final
 _INPUT: Final = re.compile(r"^Input #0, (\S+), from ", re.MULTILINE)
 _END_OF_INPUT: Final = re.compile(r"^(Stream mapping:|Output #0)", re.MULTILINE)
 _DURATION: Final = re.compile(r"^ +Duration: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)
+_TRACK: Final = re.compile(r"^ +Stream #0:", re.MULTILINE)
+_TRACK_DURATION: Final = re.compile(r"^ +DURATION +: (\d+):(\d\d):(\d\d\.\d+)", re.MULTILINE)  # a tag in Matroska and WebM
 _AUDIO_TRACK: Final = re.compile(r"^ +Stream #0:\d+\S*: Audio: (\w+)(.*)", re.MULTILINE)
 _SAMPLE_RATE: Final = re.compile(r", (\d+) Hz(?:, ([^,]+))?")
 _CHANNEL_COUNT: Final = re.compile(r"(\d+) channels")
@@ -28,11 +30,15 @@ _DAMAGE: Final = re.compile(r"Error submitting packet to decoder|Decoding error:
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """codec: 'none' where ffmpeg does not know it. sample_rate_hz, channels: None where the log does not tell."""
+    """codec: 'none' where ffmpeg does not know it. The rest is None where the log does not tell.
+
+    declared_seconds: of this track; containers mostly say it of the longest one only.
+    """
 
     codec: str
     sample_rate_hz: int | None
     channels: int | None
+    declared_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ def read_decoder_log(text: str) -> DecoderLog:
     banner = text[opened.start() : end.start() if end else None] if opened else ""
     return DecoderLog(
         container=opened[1].rstrip(",").split(",")[0] if opened else None,
-        tracks=tuple(_read_track(track) for track in _AUDIO_TRACK.finditer(banner)),
+        tracks=tuple(_read_track(track, banner) for track in _AUDIO_TRACK.finditer(banner)),
         declared_seconds=_declared_seconds(banner, text),
         complete=end is not None,
         guessed="misdetection possible" in text,
@@ -73,12 +79,17 @@ def read_decoder_log(text: str) -> DecoderLog:
     )
 
 
-def _read_track(line: re.Match[str]) -> AudioTrack:
+def _read_track(line: re.Match[str], banner: str) -> AudioTrack:
     codec, rest = line.groups()
     rate = _SAMPLE_RATE.search(rest)
-    if rate is None:
-        return AudioTrack(codec, None, None)
-    return AudioTrack(codec, int(rate[1]), _channels((rate[2] or "").strip()))
+    following = _TRACK.search(banner, line.end())
+    duration = _TRACK_DURATION.search(banner, line.end(), following.start() if following else len(banner))
+    return AudioTrack(
+        codec,
+        int(rate[1]) if rate else None,
+        _channels((rate[2] or "").strip()) if rate else None,
+        _seconds(duration) if duration else None,
+    )
 
 
 def _channels(layout: str) -> int | None:
@@ -98,5 +109,9 @@ def _declared_seconds(banner: str, text: str) -> float | None:
     # Estimated from the size, it says nothing about what should have been there.
     if match is None or "Estimating duration from bitrate" in text:
         return None
-    hours, minutes, seconds = match.groups()
+    return _seconds(match)
+
+
+def _seconds(clock: re.Match[str]) -> float:
+    hours, minutes, seconds = clock.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -1,6 +1,6 @@
-"""Whether a track of an MP4 or M4A file is encrypted.
+"""What ffmpeg does not tell of the tracks of an MP4 or M4A file: whether one is encrypted, and how long it is.
 
-ffmpeg hides it: it shows the codec below the encryption, and decodes what it cannot decrypt into noise.
+It shows the codec below the encryption, and decodes what it cannot decrypt into noise.
 Source of the layout: ISO/IEC 14496-12 (boxes), 23001-7 (common encryption).
 """
 
@@ -18,6 +18,8 @@ _ENCRYPTED: Final = frozenset({b"enca", b"drms", b"drmi", b"aavd", b"aaxc"})
 _TRACK_PATH: Final = (b"moov", b"trak", b"mdia")
 _DESCRIPTIONS_PATH: Final = (b"minf", b"stbl", b"stsd")
 _HANDLER_OFFSET: Final = 8  # in hdlr, after version, flags and a field of zeros
+_MEDIA_HEADER: Final = (struct.Struct(">12xII"), struct.Struct(">20xIQ"))  # mdhd by version: units a second, units
+_NOT_KNOWN: Final = (0, 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF)  # 0 where the file was written piece by piece
 _DESCRIPTIONS_OFFSET: Final = 8  # in stsd, after version, flags and a count
 
 # QuickTime files from before the standard start with any of the others.
@@ -35,17 +37,34 @@ class _Box(NamedTuple):
 
 def encrypted_audio_tracks(content: bytes | bytearray) -> frozenset[int]:
     """The numbers of the encrypted audio tracks, counted from 0 among the audio tracks. Empty where `content` is no MP4."""
-    if bytes(content[4:8]) not in _FIRST_BOXES:
-        return frozenset()
     boxes = _Boxes(content)
-    tracks = boxes.inside(_Box(b"", 0, len(content)), _TRACK_PATH)
-    return frozenset(number for number, track in enumerate(filter(boxes.is_sound, tracks)) if boxes.is_encrypted(track))
+    return frozenset(number for number, media in enumerate(boxes.sound_tracks()) if boxes.is_encrypted(media))
+
+
+def declared_mp4_seconds(content: bytes | bytearray, track: int) -> float | None:
+    """How long audio track `track` says it is; None where it does not, or `content` is no MP4."""
+    boxes = _Boxes(content)
+    return next((boxes.seconds(media) for number, media in enumerate(boxes.sound_tracks()) if number == track), None)
 
 
 class _Boxes:
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = content
         self._left = _MOST_BOXES
+
+    def sound_tracks(self) -> Iterator[_Box]:
+        """Their media boxes."""
+        if bytes(self._content[4:8]) in _FIRST_BOXES:
+            yield from filter(self.is_sound, self.inside(_Box(b"", 0, len(self._content)), _TRACK_PATH))
+
+    def seconds(self, media: _Box) -> float | None:
+        for box in self._read(media.start, media.end):
+            if box.name == b"mdhd" and box.start < box.end:
+                layout = _MEDIA_HEADER[min(self._content[box.start], 1)]
+                if box.start + layout.size <= box.end:
+                    scale, units = layout.unpack_from(self._content, box.start)
+                    return units / scale if scale and units not in _NOT_KNOWN else None
+        return None
 
     def is_sound(self, media: _Box) -> bool:
         starts = [box.start + _HANDLER_OFFSET for box in self._read(media.start, media.end) if box.name == b"hdlr"]

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from whisper_serving.declared_sizes import declares_more
 from whisper_serving.ogg import ends_within_a_page
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
@@ -33,7 +34,7 @@ def _shortfall(facts: AudioFacts) -> TranscriptWarning | None:
 
 
 def _cut_off(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning | None:
-    if not ends_within_a_page(content):
+    if not (ends_within_a_page(content) or declares_more(content)):
         return None
     return TranscriptWarning(
         TRUNCATED_AUDIO,

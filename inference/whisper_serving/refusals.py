@@ -72,8 +72,8 @@ def timed_out(limit_seconds: float) -> TranscriptionError:
     )
 
 
-def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float) -> TranscriptionError:
-    """Why the decoder ended with an error, or with nothing."""
+def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beginning: str | None) -> TranscriptionError:
+    """Why the decoder ended with an error, or with nothing. beginning: the format that the file's first bytes promise."""
     if exit_code == EXIT_NOT_STARTED:
         return InferenceFailedError("the decoder cannot be started on this instance; see the endpoint's log")
     if exit_code < 0:
@@ -82,6 +82,8 @@ def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float) -> 
         return _memory_short(log)
     if log.index_missing:
         return DecodingFailedError("the file is incomplete: the index that MP4 and M4A files need is missing; upload it again")
+    if log.container is None and beginning is not None:
+        return DecodingFailedError(f"the file begins as {beginning}, but is incomplete or damaged; upload it again")
     if log.container is None or log.guessed:
         return NotAudioError(f"the file is no audio or video in a format that can be read; {_CONVERT}")
     if not log.tracks:

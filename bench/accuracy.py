@@ -1,0 +1,189 @@
+"""Word error rates of both engines against openai-whisper's own transcribe, of the same weights, on recordings of yours.
+
+    python -m bench.accuracy FOLDER
+
+FOLDER has a manifest.json, a list of {"file", "language", "reference"}. Ends with an error where an engine is more than 0.3
+points worse than openai-whisper, or where a recording's last words are missing.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import jiwer
+import torch
+import typer
+from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+from bench.models import load_original, load_transcriber, settings
+from model_build.progress import TerminalProgress
+from whisper_serving.audio import decode
+from whisper_serving.request import Request
+from whisper_serving.transcriber import Transcriber
+from whisperstack_contract.options import TranscriptionOptions
+
+RESULTS: Final = Path(__file__).resolve().parent / "results" / "accuracy.json"
+
+_ENGINES: Final = ("pytorch", "huggingface")
+_MODELS: Final = ("tiny.en", "base")
+_BASELINE: Final = "openai-whisper"
+_MOST_POINTS_WORSE: Final = 0.3
+_TAIL_WORDS: Final = 3
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@dataclass(frozen=True)
+class Recording:
+    name: str
+    language: str
+    reference: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Score:
+    """errors, words: of all recordings in a language. lost_tails: recordings whose last words are missing.
+
+    warnings: how many the transcripts carry. seconds: of processing.
+    """
+
+    engine: str
+    model: str
+    language: str
+    recordings: int
+    words: int
+    errors: int
+    lost_tails: tuple[str, ...]
+    warnings: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Word error rate in per cent."""
+        return 100 * self.errors / self.words
+
+
+@app.command()
+def main(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Recordings with their manifest.json.")],
+    model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = list(_MODELS),  # noqa: B006
+    engine: Annotated[list[str], typer.Option(help="Engines to compare.")] = list(_ENGINES),  # noqa: B006
+) -> None:
+    torch.set_num_threads(2)
+    recordings = read_recordings(folder)
+    scores = [score for size in model for score in measure(size, engine, recordings)]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
+    typer.echo(table(scores))
+    if failures := find_failures(scores):
+        typer.echo("\n".join(failures), err=True)
+        raise typer.Exit(1)
+
+
+def read_recordings(folder: Path) -> list[Recording]:
+    try:
+        entries = json.loads((folder / "manifest.json").read_text())
+        return [
+            Recording(entry["file"], entry["language"], entry["reference"], (folder / entry["file"]).read_bytes())
+            for entry in entries
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        typer.echo(f"{folder} has no manifest.json with a list of file, language and reference: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def measure(model: str, engines: Sequence[str], recordings: Sequence[Recording]) -> list[Score]:
+    """Of openai-whisper first, then of each engine; in the languages that the model knows."""
+    with TerminalProgress() as progress:
+        original = load_original(model, progress)
+        known = [recording for recording in recordings if original.is_multilingual or recording.language == "en"]
+        runs: list[tuple[str, Callable[[Recording], tuple[str, int]]]] = [(_BASELINE, _original_transcribe(original))]
+        runs += [(engine, _our_transcribe(load_transcriber(engine, model, progress))) for engine in engines]
+        scores = []
+        for name, transcribe in runs:
+            progress.stage(f"{name}, {model}: {len(known)} recordings")
+            scores += _score(name, model, transcribe, known)
+    return scores
+
+
+def _original_transcribe(model: Any) -> Callable[[Recording], tuple[str, int]]:
+    def transcribe(recording: Recording) -> tuple[str, int]:
+        torch.manual_seed(0)
+        samples = decode(recording.content, settings()).samples
+        return model.transcribe(samples, language=recording.language, fp16=False)["text"], 0
+
+    return transcribe
+
+
+def _our_transcribe(transcriber: Transcriber) -> Callable[[Recording], tuple[str, int]]:
+    def transcribe(recording: Recording) -> tuple[str, int]:
+        transcript = transcriber.transcribe(Request(recording.content, TranscriptionOptions(language=recording.language)))
+        return transcript.text, len(transcript.whisperstack.warnings)
+
+    return transcribe
+
+
+def _score(
+    engine: str, model: str, transcribe: Callable[[Recording], tuple[str, int]], recordings: Sequence[Recording]
+) -> list[Score]:
+    scores = []
+    for language in sorted({recording.language for recording in recordings}):
+        normalise = EnglishTextNormalizer() if language == "en" else BasicTextNormalizer()
+        spoken = [recording for recording in recordings if recording.language == language]
+        words = errors = warnings = 0
+        lost = []
+        started = time.perf_counter()
+        for recording in spoken:
+            text, count = transcribe(recording)
+            result = jiwer.process_words(normalise(recording.reference), normalise(text))
+            words += result.hits + result.substitutions + result.deletions
+            errors += result.substitutions + result.deletions + result.insertions
+            warnings += count
+            if lost_words_at_end(result) >= _TAIL_WORDS:
+                lost.append(recording.name)
+        seconds = time.perf_counter() - started
+        scores.append(Score(engine, model, language, len(spoken), words, errors, tuple(lost), warnings, round(seconds, 1)))
+    return scores
+
+
+def lost_words_at_end(result: jiwer.WordOutput) -> int:
+    last = result.alignments[0][-1]
+    return last.ref_end_idx - last.ref_start_idx if last.type == "delete" else 0
+
+
+def find_failures(scores: Sequence[Score]) -> list[str]:
+    failures = []
+    baseline = {(score.model, score.language): score for score in scores if score.engine == _BASELINE}
+    for score in scores:
+        peer = baseline[score.model, score.language]
+        if score.rate > peer.rate + _MOST_POINTS_WORSE:
+            failures.append(
+                f"{score.engine}, {score.model}, {score.language}: {score.rate:.2f} % of the words are wrong; the limit is "
+                f"{peer.rate:.2f} % as of {_BASELINE} plus {_MOST_POINTS_WORSE} points"
+            )
+        if score is not peer and score.lost_tails:
+            failures.append(f"{score.engine}, {score.model}: the last words are missing of {', '.join(score.lost_tails)}")
+    return failures
+
+
+def table(scores: Sequence[Score]) -> str:
+    head = "| model | language | engine | recordings | words | word error rate, % | last words lost | warnings |"
+    rows = [
+        f"| {score.model} | {score.language} | {score.engine} | {score.recordings} | {score.words} | {score.rate:.2f} | "
+        f"{len(score.lost_tails)} | {score.warnings if score.engine != _BASELINE else ''} |"
+        for score in scores
+    ]
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
+
+
+def read_results() -> list[Score]:
+    return [Score(**{**entry, "lost_tails": tuple(entry["lost_tails"])}) for entry in json.loads(RESULTS.read_text())]
+
+
+if __name__ == "__main__":
+    sys.exit(app())

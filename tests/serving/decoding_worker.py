@@ -1,0 +1,81 @@
+"""A worker that does nothing but decode, so that what decoding takes can be measured: run as a process of its own.
+
+    python decoding_worker.py FOLDER MAX_AUDIO_SECONDS < JOBS
+
+Reads one JSON object a line, {"file", "options"}, and writes one for each: what became of it, and the most memory and disk so far.
+"""
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from whisper_serving.audio import decode
+from whisper_serving.settings import Settings
+from whisperstack_contract.errors import TranscriptionError
+from whisperstack_contract.options import TranscriptionOptions
+
+SAMPLING_SECONDS = 0.005
+
+
+class DiskMeter(threading.Thread):
+    """The most bytes in files that have no name any more but are still open, and in the folder for temporary files."""
+
+    def __init__(self, temporary: Path) -> None:
+        super().__init__(daemon=True)
+        self._temporary = temporary
+        self.most_bytes = 0
+
+    def run(self) -> None:
+        while True:
+            self.most_bytes = max(self.most_bytes, self._bytes())
+            time.sleep(SAMPLING_SECONDS)
+
+    def _bytes(self) -> int:
+        total = 0
+        for path in [*Path("/proc/self/fd").iterdir(), *self._temporary.rglob("*")]:
+            try:
+                status = path.stat()
+            except FileNotFoundError:  # closed meanwhile
+                continue
+            if path.is_file() and (status.st_nlink == 0 or self._temporary in path.parents):
+                total += status.st_size
+        return total
+
+
+def decode_file(path: Path, options: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    content = path.read_bytes()
+    started = time.monotonic()
+    try:
+        recording = decode(content, settings, TranscriptionOptions.from_json(json.dumps(options)))
+        result = {"error": None, "message": "", "warnings": [warning.code for warning in recording.warnings]}
+        result["decoded_seconds"] = recording.facts.decoded_seconds
+    except TranscriptionError as error:
+        result = {"error": error.code, "message": str(error), "warnings": [], "decoded_seconds": 0}
+    return {**result, "bytes": len(content), "seconds": time.monotonic() - started}
+
+
+def main(folder: Path, max_audio_seconds: str) -> None:
+    settings = Settings.from_environment(
+        {"WHISPERSTACK_MODEL_DIGEST": "0" * 64, "WHISPERSTACK_MAX_AUDIO_SECONDS": max_audio_seconds}
+    )
+    disk = DiskMeter(Path(os.environ["TMPDIR"]))
+    disk.start()
+    for line in sys.stdin:
+        job = json.loads(line)
+        result = decode_file(folder / job["file"], job["options"], settings)
+        result |= {
+            "file": job["file"],
+            "worker_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "decoder_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+            "disk_bytes": disk.most_bytes,
+        }
+        print(json.dumps(result), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
