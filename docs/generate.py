@@ -15,6 +15,7 @@ from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from operations.cli import app as operations_app
+from tests.data.hostile import CORPUS
 from whisperstack_contract.errors import ERRORS_BY_CODE
 from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.languages import LANGUAGES
@@ -72,6 +73,16 @@ def warning_codes() -> str:
     )
     rows = [f"| `{code}` | {meaning} |" for code, meaning in sorted(WARNINGS.items())]
     return "\n".join(["# Warnings", "", _NOTICE, "", intro, "", "| code | meaning |", "|---|---|", *rows, ""])
+
+
+def hostile_files() -> str:
+    """The page as it is written by hand, with what becomes of each file of the corpus, which a test checks."""
+    rows = []
+    for name, (_, expected) in CORPUS.items():
+        found = ", ".join(f"warning `{code}`" for code in expected.warnings) or "transcript"
+        options = f" with `{json.dumps(expected.options)}`" if expected.options else ""
+        rows.append(f"| `{name}`{options} | {f'error `{expected.error}`' if expected.error else found} |")
+    return _with_table("hostile-files.md", "files", "\n".join(["| file | what becomes of it |", "|---|---|", *rows]))
 
 
 def commands() -> str:
@@ -161,6 +172,7 @@ PAGES: Final = {
     "errors.md": error_codes,
     "options.md": options,
     "warnings.md": warning_codes,
+    "hostile-files.md": hostile_files,
     "commands.md": commands,
     "operations.md": operations,
     "security.md": security,

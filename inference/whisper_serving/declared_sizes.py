@@ -49,7 +49,7 @@ def _caf_bytes(content: bytes | bytearray) -> int | None:
         name, size_bytes = _CAF_CHUNK.unpack_from(content, position)
         if size_bytes < 0:  # to the end of the file
             return None
-        position += _CAF_CHUNK.size + size_bytes
+        position += _CAF_CHUNK.size + int(size_bytes)
         if name == b"data":
             return position
     return None

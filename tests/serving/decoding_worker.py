@@ -2,7 +2,8 @@
 
     python decoding_worker.py FOLDER MAX_AUDIO_SECONDS < JOBS
 
-Reads one JSON object a line, {"file", "options"}, and writes one for each: what became of it, and the most memory and disk so far.
+Reads one JSON object a line, {"file", "options"}, and writes one for each: what became of it, and the most memory and disk
+so far.
 """
 
 import json
