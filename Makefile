@@ -190,9 +190,11 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	  cat build/locked.txt; } > requirements-image.txt
 	$(CONTAINER_LOCK) --no-emit-package numpy requirements-container.in -c build/image-numpy.txt \
 		--override build/container-overrides.txt -o requirements-container.txt
+	$(CONTAINER_LOCK) --no-emit-package numpy requirements-container-ffmpeg.in -c build/image-numpy.txt \
+		--override build/container-overrides.txt -o requirements-container-ffmpeg.txt
 	$(LOCK) requirements-build.in -o requirements-build.txt
 	$(LOCK) requirements-serving.in -c requirements-build.txt --override build/lock-overrides.txt -o requirements-serving.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
 	$(LOCK) --no-deps requirements-images.in -o requirements-images.txt
-	for name in requirements requirements-model requirements-container requirements-build requirements-serving requirements-dev requirements-images; do \
+	for name in requirements requirements-model requirements-container requirements-container-ffmpeg requirements-build requirements-serving requirements-dev requirements-images; do \
 	  $(call commented,$$name); done

@@ -32,7 +32,7 @@ def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber
         if built.rebuilt or not unpacked.is_dir():
             with tarfile.open(folder / "model.tar.gz") as archive:
                 archive.extractall(unpacked, filter="data")
-    return Transcriber(load_engine(unpacked, None), settings())
+    return Transcriber(load_engine(unpacked, settings()), settings())
 
 
 def settings() -> Settings:

@@ -7,11 +7,18 @@ sends its own text with status 400, which blames the client, and TorchServe star
 import json
 import logging
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 _log = logging.getLogger(__name__)
+
+# Both toolkits decode JSON and CSV before the handler sees it. A recording under such a name would get their own answer, from
+# TorchServe with a traceback. By module and name: not every image has both.
+for _toolkit in ("sagemaker_inference", "sagemaker_huggingface_inference_toolkit"):
+    if _module := sys.modules.get(f"{_toolkit}.content_types"):
+        vars(_module).get("UTF8_TYPES", []).clear()
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def _load(model_folder: Path) -> Any:
 
     use_vendored_packages(Path(__file__).resolve().parent / "vendor")
     settings = Settings.from_environment(os.environ)
-    return Transcriber(load_engine(model_folder, settings.hardware), settings)
+    return Transcriber(load_engine(model_folder, settings), settings)
 
 
 def _refuse(model: UnavailableModel, context: Any) -> str:

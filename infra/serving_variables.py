@@ -5,6 +5,7 @@ of multi-model-server 1.1.11 with sagemaker-huggingface-inference-toolkit 2.6.0,
 sagemaker-pytorch-inference 2.0.25. `make serving-test` runs both with what the templates hold.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,9 +13,14 @@ from typing import Final
 
 from infra.errors import ConfigurationError
 from infra.instances import InstanceType
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS as LONGEST_CHUNK
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS_LEAST as SHORTEST_CHUNK
+from whisperstack_contract.variables import CHUNK_LENGTH_SECONDS
 
 # The serving stack must outlast the invocation: when it gives up first, it kills the worker and with it the next requests.
 _TIMEOUT_MARGIN_SECONDS: Final = 60
+
+_DECIMAL: Final = re.compile(r"\d+(\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,15 @@ _STACKS: Final[Mapping[str, _Stack]] = MappingProxyType(
 
 
 def require_floors(variables: Mapping[str, str], limits: ServingLimits) -> None:
-    """Raises ConfigurationError for a variable that would make the stack give up before SageMaker does, or refuse a body."""
+    """Raises ConfigurationError for a variable that would make the stack give up before SageMaker does, or refuse a body.
+
+    Also for a chunk that the model cannot hear at once, for which the container would refuse every request.
+    """
+    chunk = variables.get(CHUNK_LENGTH_SECONDS)
+    if chunk is not None and not (_DECIMAL.fullmatch(chunk) and SHORTEST_CHUNK <= float(chunk) <= LONGEST_CHUNK):
+        raise ConfigurationError(
+            f"{CHUNK_LENGTH_SECONDS} is {chunk!r}; it must be {SHORTEST_CHUNK} to {LONGEST_CHUNK}; change it"
+        )
     floors: dict[str, int] = {}
     for stack in _STACKS.values():
         floors |= dict.fromkeys(stack.timeouts, limits.invocation_timeout_seconds)

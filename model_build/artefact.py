@@ -11,7 +11,7 @@ from model_build.benchmark import read_benchmark
 from model_build.catalogue import require_size
 from model_build.digests import sha256_of_bytes, sha256_of_file
 from model_build.errors import BuildError
-from model_build.layouts import Layout, layout_of
+from model_build.layouts import FFMPEG_PACKAGE, Layout, layout_of
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from model_build.release import archive_path, find_release
@@ -80,7 +80,9 @@ def build_artefact(
         }
         # Weights do not compress, and a container that starts would have to undo it.
         written = write_archive(staged, members, {layout.weights}, progress)
-        release = ReleaseManifest(engine, model, written.digest, written.size_bytes)
+        release = ReleaseManifest(
+            engine, model, written.digest, written.size_bytes, has_ffmpeg=FFMPEG_PACKAGE in manifest.vendored.versions
+        )
         (staging / RELEASE_MANIFEST_FILENAME).write_text(release.to_json())
         # Between these two the old release describes the new archive. Whoever reads it then sees that the digests differ.
         staged.replace(archive_path(folder))

@@ -7,7 +7,7 @@ import typer
 
 from model_build.artefact import build_artefact
 from model_build.checking_commands import register
-from model_build.layouts import LAYOUTS, layout_of
+from model_build.layouts import LAYOUTS, packages_of
 from model_build.options import (
     OUTPUT_ROOT,
     PROJECT_ROOT,
@@ -59,6 +59,9 @@ def build(
     benchmark: Annotated[
         Path | None, typer.Option(help="A JSON file with what a benchmark measured, for the model card.")
     ] = None,
+    with_ffmpeg: Annotated[
+        bool, typer.Option("--with-ffmpeg", help="Carry an ffmpeg (75 MB), for the PyTorch image, which has none.")
+    ] = False,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
     """Build model.tar.gz and its release manifest, unless they are up to date.
@@ -72,7 +75,7 @@ def build(
         for its_engine, its_model in choose_models(environment, engine, model):
             request = SourceRequest(source, path, repository, revision, sha256, licence, author)
             weights = request.choose(its_model, progress)
-            packages = ContainerPackages.of(PROJECT_ROOT, layout_of(its_engine).packages)
+            packages = ContainerPackages.of(PROJECT_ROOT, packages_of(its_engine, with_ffmpeg=with_ffmpeg))
             folder = model_folder(output_root, its_engine, its_model)
             built = build_artefact(its_engine, its_model, weights, packages, folder, PROJECT_ROOT, progress, benchmark)
             if its_engine is Engine.WHISPERX:

@@ -32,6 +32,20 @@ class Layout:
     has_handler: bool = True
 
 
+# The package that has an ffmpeg in it, and the lock that names it beside the others of the engine pytorch.
+FFMPEG_PACKAGE: Final = "imageio-ffmpeg"
+_PACKAGES_WITH_FFMPEG: Final = "requirements-container-ffmpeg.txt"
+
+
+def packages_of(engine: str, *, with_ffmpeg: bool) -> str:
+    """The lock of what the archive carries. Raises BuildError for an ffmpeg where every image of the engine has one."""
+    if not with_ffmpeg:
+        return layout_of(engine).packages
+    if engine != Engine.PYTORCH:
+        raise BuildError(f"--with-ffmpeg is for the engine pytorch; each image that runs {engine} has an ffmpeg; leave it out")
+    return _PACKAGES_WITH_FFMPEG
+
+
 def layout_of(engine: str) -> Layout:
     """Raises BuildError for an engine that nothing is built for."""
     if engine not in LAYOUTS:

@@ -80,7 +80,10 @@ class ArchiveManifest:
 
 @dataclass(frozen=True)
 class ReleaseManifest:
-    """digest: SHA-256 of model.tar.gz. example: True only for the stand-in that lets synth work with nothing built."""
+    """digest: SHA-256 of model.tar.gz. example: True only for the stand-in that lets synth work with nothing built.
+
+    has_ffmpeg: whether the archive carries a decoder, for an image that has none.
+    """
 
     engine: str
     model: str
@@ -88,6 +91,7 @@ class ReleaseManifest:
     archive_bytes: int
     layout: str = "archive"
     example: bool = False
+    has_ffmpeg: bool = False
 
     def to_json(self) -> str:
         return json.dumps({"schema": _SCHEMA, **asdict(self)}, indent=1, sort_keys=True) + "\n"

@@ -36,6 +36,10 @@ AUDIO_LOWEST_SAMPLE_RATE_HZ: Final = 4_000
 AUDIO_HIGHEST_SAMPLE_RATE_HZ: Final = 192_000
 AUDIO_CHANNELS: Final = 8  # 7.1; ffmpeg does not know how to mix most larger numbers down to one
 
+# What a Whisper model hears at once. Source: Radford et al. 2022, 2.2. Shorter chunks than a second hold no sentence.
+CHUNK_LENGTH_SECONDS: Final = 30
+CHUNK_LENGTH_SECONDS_LEAST: Final = 1
+
 # Of addresses; ffmpeg 9.0 with eight threads takes 0.2 GiB for any ordinary recording.
 DECODER_MEMORY_BYTES: Final = 1 * GIB
 

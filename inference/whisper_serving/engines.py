@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
+from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Engine
 from whisper_serving.weights import read_manifest
 from whisperstack_contract.errors import ModelUnavailableError
 
 
-def load_engine(model_folder: Path, hardware: str | None) -> Engine:
+def load_engine(model_folder: Path, settings: Settings) -> Engine:
     """Raises ModelUnavailableError where the archive is not whole, not what was built, or for an engine that is not known."""
     engine = read_manifest(model_folder).engine
     # Imported here: torch and the engine's framework take seconds, and only one of the frameworks is in an image.
     if engine == "pytorch":
         from whisper_serving.pytorch_engine import PytorchEngine
 
-        return PytorchEngine.load(model_folder, hardware)
+        return PytorchEngine.load(model_folder, settings.hardware)
     if engine == "huggingface":
         from whisper_serving.huggingface_engine import HuggingFaceEngine
 
-        return HuggingFaceEngine.load(model_folder, hardware)
+        return HuggingFaceEngine.load(model_folder, settings.hardware, settings.chunk_length_seconds)
     raise ModelUnavailableError(f"the archive is for the engine {engine!r}; this version runs pytorch and huggingface")

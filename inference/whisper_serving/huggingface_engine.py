@@ -24,7 +24,7 @@ from transformers import (
 from whisper_serving.devices import choose_device
 from whisper_serving.hardware_failures import retry_with_less_memory
 from whisper_serving.huggingface_windows import HuggingFaceWindows
-from whisper_serving.log_mel import LogMel
+from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
 from whisper_serving.long_form import recognise_windows
 from whisper_serving.option_check import ENGLISH, check_against_model
 from whisper_serving.speech import Span, stretches
@@ -44,17 +44,23 @@ _OUTPUT_PROJECTION: Final = "proj_out.weight"
 class HuggingFaceEngine:
     """One copy of the model. only_language: 'en' for an English-only model, else None."""
 
-    def __init__(self, windows: HuggingFaceWindows, filters: torch.Tensor, manifest: ArchiveManifest) -> None:
+    def __init__(
+        self, windows: HuggingFaceWindows, filters: torch.Tensor, manifest: ArchiveManifest, chunk_length_seconds: float
+    ) -> None:
         self.engine = manifest.engine
         self.model = manifest.model
         self._windows = windows
         self._filters = filters
+        self._chunk_frames = round(chunk_length_seconds * FRAMES_PER_SECOND)
         self._languages = tuple(windows.vocabulary.languages) or (ENGLISH,)
         self.only_language = None if windows.vocabulary.languages else ENGLISH
 
     @classmethod
-    def load(cls, model_folder: Path, hardware: str | None) -> "HuggingFaceEngine":
-        """Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
+    def load(cls, model_folder: Path, hardware: str | None, chunk_length_seconds: float) -> "HuggingFaceEngine":
+        """chunk_length_seconds: the most sound in one window, at most 30.
+
+        Raises ModelUnavailableError where weights or manifest are missing, or not what was built.
+        """
         manifest, device = read_manifest(model_folder), choose_device(hardware)
         try:
             model = _load_model(model_folder, manifest)
@@ -68,7 +74,7 @@ class HuggingFaceEngine:
         heads = [(layer, head) for layer, head in generation.alignment_heads]
         # [201, n_mels] in transformers
         filters = torch.from_numpy(np.asarray(features.mel_filters, dtype=np.float32)).T.contiguous()
-        return cls(HuggingFaceWindows(model, tokenizer, vocabulary, heads), filters, manifest)
+        return cls(HuggingFaceWindows(model, tokenizer, vocabulary, heads), filters, manifest, chunk_length_seconds)
 
     def check_options(self, options: TranscriptionOptions) -> None:
         check_against_model(options, self.model, self._languages)
@@ -84,7 +90,7 @@ class HuggingFaceEngine:
     ) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
-        mel = LogMel(samples, self._filters)
+        mel = LogMel(samples, self._filters, self._chunk_frames)
         listen = stretches(speech, mel.seconds)
         language, probability = options.language or self.only_language, None
         if language is None:

@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS
+
 # Source: openai-whisper audio.py.
 SAMPLE_RATE_HZ: Final = 16_000
-WINDOW_SECONDS: Final = 30
+WINDOW_SECONDS: Final = CHUNK_LENGTH_SECONDS
 HOP_SAMPLES: Final = 160
 FFT_SAMPLES: Final = 400
 WINDOW_FRAMES: Final = WINDOW_SECONDS * SAMPLE_RATE_HZ // HOP_SAMPLES
@@ -24,9 +26,13 @@ _BLOCK_FRAMES: Final = 20 * WINDOW_FRAMES
 
 
 class LogMel:
-    """samples: float32 [n] in -1..1, mono, 16 kHz. filters: float32 [n_mels, 201], from power per bin to power per mel band."""
+    """samples: float32 [n] in -1..1, mono, 16 kHz. filters: float32 [n_mels, 201], from power per bin to power per mel band.
 
-    def __init__(self, samples: NDArray[np.float32], filters: torch.Tensor) -> None:
+    chunk_frames: the most frames of sound in one window.
+    """
+
+    def __init__(self, samples: NDArray[np.float32], filters: torch.Tensor, chunk_frames: int = WINDOW_FRAMES) -> None:
+        self.chunk_frames = chunk_frames
         self._samples = samples
         self._filters = filters
         self._hann = torch.hann_window(FFT_SAMPLES)

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import torch
 
-from whisper_serving.log_mel import FRAMES_PER_SECOND, HOP_SAMPLES, SAMPLE_RATE_HZ, WINDOW_FRAMES, LogMel
+from whisper_serving.log_mel import FRAMES_PER_SECOND, HOP_SAMPLES, SAMPLE_RATE_HZ, LogMel
 from whisper_serving.speech import Span
 from whisper_serving.token_rules import SECONDS_PER_TIMESTAMP, Vocabulary
 from whisper_serving.window_decoding import DecodedWindow
@@ -72,7 +72,7 @@ def recognise_windows(
         # The last window of the span before may have ended in the pause between them.
         seek, end = max(seek, mel.frame_at(span.start)), mel.frame_at(span.end)
         while seek < end:
-            n_frames = min(WINDOW_FRAMES, end - seek)
+            n_frames = min(mel.chunk_frames, end - seek)
             prompt = said[remembered_from:]
             if options.hotwords is not None:
                 # Names and terms may come at any time, what was said before the recording only before it.

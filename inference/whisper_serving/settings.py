@@ -1,14 +1,18 @@
 """What the container is told through its environment, read once when the model is loaded."""
 
+import math
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from whisper_serving.decoder_binary import find_ffmpeg
 from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.limits import ASYNC_PAYLOAD_BYTES, AUDIO_SECONDS
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS as LONGEST_CHUNK
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS_LEAST as SHORTEST_CHUNK
 from whisperstack_contract.variables import (
+    CHUNK_LENGTH_SECONDS,
     CPU,
     DEFAULT_OPTIONS,
     GPU,
@@ -33,6 +37,7 @@ class Settings:
     """model_digest: SHA-256 of the archive that is being served. ffmpeg: path of the decoder.
 
     hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
+    chunk_length_seconds: the most sound that the Hugging Face engine shows the model at once; the rest of its 30 s is silence.
     inference_option: by which of SageMaker's ways requests come, and so how large they may be.
     option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.
     """
@@ -41,6 +46,7 @@ class Settings:
     ffmpeg: str
     hardware: str | None = None
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
+    chunk_length_seconds: float = LONGEST_CHUNK
     inference_option: InferenceOption = InferenceOption.ASYNCHRONOUS
     max_audio_bytes: int = InferenceOption.ASYNCHRONOUS.payload_bytes
     option_variables: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +63,7 @@ class Settings:
             hardware=_read_hardware(environment),
             max_audio_seconds=_read_max_audio_seconds(environment),
             inference_option=option,
+            chunk_length_seconds=_read_chunk_length_seconds(environment),
             max_audio_bytes=_read_max_audio_bytes(environment, option),
             option_variables={name: environment[name] for name in (OPTIONS, DEFAULT_OPTIONS) if name in environment},
         )
@@ -80,13 +87,26 @@ def _read_max_audio_seconds(environment: Mapping[str, str]) -> float:
     text = environment.get(MAX_AUDIO_SECONDS)
     if text is None:
         return _DEFAULT_MAX_AUDIO_SECONDS
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
+    seconds = _number(text)
     if not 0 < seconds <= AUDIO_SECONDS:
         raise SettingsError(f"{MAX_AUDIO_SECONDS} is {text!r}; set it to seconds above 0, at most {AUDIO_SECONDS:.0f}")
     return seconds
+
+
+def _read_chunk_length_seconds(environment: Mapping[str, str]) -> float:
+    text = environment.get(CHUNK_LENGTH_SECONDS, str(LONGEST_CHUNK))
+    seconds = _number(text)
+    if not SHORTEST_CHUNK <= seconds <= LONGEST_CHUNK:
+        raise SettingsError(f"{CHUNK_LENGTH_SECONDS} is {text!r}; set it to {SHORTEST_CHUNK} to {LONGEST_CHUNK} seconds")
+    return seconds
+
+
+def _number(text: str) -> float:
+    """Not a number for what is none, which lies in no range."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _read_max_audio_bytes(environment: Mapping[str, str], option: InferenceOption) -> int:
@@ -105,13 +125,9 @@ def _read_inference_option(environment: Mapping[str, str]) -> InferenceOption:
 
 
 def _find_ffmpeg() -> str:
-    """The binary inside imageio-ffmpeg where that is installed, else the image's own."""
-    try:
-        import imageio_ffmpeg
-
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except (ImportError, RuntimeError):
-        found = shutil.which("ffmpeg")
+    found = find_ffmpeg()
     if found is None:
-        raise SettingsError("there is no ffmpeg on PATH; use an image that has it, or install imageio-ffmpeg")
+        raise SettingsError(
+            "there is no ffmpeg here; use an image that has it, or build the archive with --with-ffmpeg so that it carries one"
+        )
     return found

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.constructs.model_bucket import ModelBucket
+from infra.errors import ConfigurationError
 from infra.grants import grant, grant_wildcard
 from infra.images import ServingImage
 from whisperstack_contract import variables
@@ -30,6 +31,7 @@ class WhisperModel(Construct):
         environment: Mapping[str, str],
     ) -> None:
         super().__init__(scope, construct_id)
+        _require_decoder(image, release)
         stack = Stack.of(self)
         self.digest = release.digest
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
@@ -102,4 +104,13 @@ class WhisperModel(Construct):
             ["cloudwatch:PutMetricData"],
             ["*"],
             {"StringEquals": {"cloudwatch:namespace": ["/aws/sagemaker/Endpoints", "AWS/SageMaker"]}},
+        )
+
+
+def _require_decoder(image: ServingImage, release: ReleaseManifest) -> None:
+    """Raises ConfigurationError where neither image nor archive has an ffmpeg, so that no recording could be decoded."""
+    if not (image.has_ffmpeg or release.has_ffmpeg or release.example):
+        raise ConfigurationError(
+            f"the image {image.name!r} has no ffmpeg, and the archive of {release.engine}/{release.model} carries none; "
+            "build it with --with-ffmpeg, or choose another image"
         )

@@ -9,12 +9,15 @@ import struct
 import subprocess
 import sys
 from email.parser import HeaderParser
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
+from model_build.errors import BuildError
+from model_build.layouts import packages_of
 from model_build.lock import read_lock
 from model_build.packages import ContainerPackages
 from tests.artefacts.conftest import LOCK, PROJECT, NoProgress
@@ -89,8 +92,7 @@ def test_every_import_is_carried_or_in_the_image(tree: Path) -> None:
     assert needed - available == {"blobfile"}
     own = {"whisper_serving", "whisperstack_contract"}
     serving = {name for path in (PROJECT / "inference").rglob("*.py") for name in imports(path)}
-    # The image has its own ffmpeg; the package is for developers' machines.
-    assert serving - available - own == {"imageio_ffmpeg"}
+    assert serving - available - own == set()
 
 
 def test_nothing_that_the_image_has_is_carried(tree: Path) -> None:
@@ -135,6 +137,17 @@ def test_the_container_runs_what_the_tests_run() -> None:
     assert carried == {name: tested[name] for name in carried}
     assert {"openai-whisper", "tiktoken", "numba", "llvmlite", "regex", "more-itertools", "tqdm"} == set(carried)
     assert versions("requirements-image.txt") == {"numpy": IMAGE["numpy"]}
+
+
+def test_an_archive_for_an_image_without_ffmpeg_carries_that_and_all_the_rest() -> None:
+    def versions(lock: str) -> dict[str, str]:
+        return {package.name: package.version for package in read_lock(PROJECT / lock)}
+
+    with_ffmpeg = versions(packages_of("pytorch", with_ffmpeg=True))
+    assert with_ffmpeg.pop("imageio-ffmpeg") == version("imageio-ffmpeg")
+    assert with_ffmpeg == versions(packages_of("pytorch", with_ffmpeg=False))
+    with pytest.raises(BuildError, match="each image that runs huggingface has an ffmpeg"):
+        packages_of("huggingface", with_ffmpeg=True)
 
 
 def test_licences_are_carried_and_traces_of_an_installation_are_not(tree: Path) -> None:

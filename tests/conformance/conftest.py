@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
 
 from infra.environments import find_environment
-from tests.conformance.serving_stack import PROJECT, PYTHON, RunningStack, serving
+from tests.conformance.serving_stack import LOGS, PROJECT, PYTHON, RunningStack, emulating, serving
 from tests.infra.synthesized import synthesize
 
 MODEL = "tiny.en"
@@ -39,27 +40,70 @@ PAIRS = (
 )
 
 
-class Container:
-    """Starts a pair's stack with its archive, its variables, or changed ones."""
+# The engine does not matter to what only the stack decides, so one pair for each stack stands for all.
+OF_THE_STACK = {"mms": PAIRS[0], "torchserve": PAIRS[2]}
 
-    def __init__(self, pair: Pair, unpacked: Path, variables: dict[str, str], folder: Path) -> None:
-        self.pair, self.variables = pair, variables
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("of_the_stack") and (pair := item.callspec.params["container"]) != OF_THE_STACK[pair.stack]  # type: ignore[attr-defined]
+    ]
+    config.hook.pytest_deselected(items=left_out)
+    for item in items:
+        # Stacks start slowly, and 1 GB takes its time.
+        item.add_marker(pytest.mark.timeout(900))
+    items[:] = [item for item in items if item not in left_out]
+
+
+class Container:
+    """Starts a pair's stack with its archive and the variables of its template, or changed ones."""
+
+    def __init__(self, pair: Pair, unpacked: Path, folder: Path) -> None:
+        self.pair = pair
         self._unpacked, self._folder = unpacked, folder
         self._count = 0
 
-    @contextmanager
-    def run(self, name: str, change: Callable[[Path], None] | None = None, **variables: str) -> Iterator[RunningStack]:
-        """change: what to do to a copy of the unpacked archive first."""
+    def template_variables(self, environment: str = "local", **changes: Any) -> dict[str, str]:
+        """Of the container in that environment's template, as its settings are, with this pair and these changes."""
         self._count += 1
-        folder = self._folder / f"{name}-{self._count}"
-        # Hard links: a copy of the weights for each start would take longer than the start.
-        shutil.copytree(self._unpacked, folder / "archive", copy_function=os.link)
-        if change is not None:
-            change(folder / "archive")
-        with serving(
-            self.pair.stack, folder / "archive", {**self.variables, **variables}, folder, f"{self.pair}-{name}"
-        ) as stack:
+        chosen = find_environment(environment)
+        assert chosen.asynchronous is not None
+        settings = replace(chosen.asynchronous, image=self.pair.image, engine=self.pair.engine, model=MODEL, **changes)
+        folder = self._folder / f"cdk.out-{self._count}"
+        template = synthesize(replace(chosen, asynchronous=settings), folder).asynchronous
+        variables: dict[str, str] = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
+        return variables
+
+    @contextmanager
+    def run(self, name: str, variables: dict[str, str], change: Callable[[Path], None] | None = None) -> Iterator[RunningStack]:
+        """change: what to do to a copy of the unpacked archive first."""
+        archive = self._archive(name, change)
+        with serving(self.pair.stack, archive, variables, archive.parent, f"{self.pair}-{name}") as stack:
             yield stack
+
+    @contextmanager
+    def emulate(
+        self, name: str, variables: dict[str, str], change: Callable[[Path], None] | None = None
+    ) -> Iterator[RunningStack]:
+        """The same in the embedded AWS."""
+        archive = self._archive(f"emulated-{name}", change)
+        with emulating(archive, variables, archive.parent, f"{self.pair}-emulated-{name}") as stack:
+            yield stack
+
+    def temporary_files(self, pattern: str) -> list[Path]:
+        """Of the stack that runs."""
+        return list(self._folder.glob(f"*/tmp/{pattern}"))
+
+    def _archive(self, name: str, change: Callable[[Path], None] | None) -> Path:
+        self._count += 1
+        archive = self._folder / f"{name}-{self._count}" / "archive"
+        # Hard links: a copy of the weights for each start would take longer than the start.
+        shutil.copytree(self._unpacked, archive, copy_function=os.link)
+        if change is not None:
+            change(archive)
+        return archive
 
 
 def replace_file(path: Path, content: str | bytes) -> None:
@@ -68,67 +112,68 @@ def replace_file(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-@pytest.fixture(scope="session")
-def archives(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The unpacked archive of an engine, built by the command that a user calls."""
-    root = tmp_path_factory.mktemp("archives")
-    unpacked: dict[str, Path] = {}
+Archives = Callable[..., Path]
 
-    def archive(engine: str) -> Path:
-        if engine not in unpacked:
-            command = [
-                sys.executable,
-                "-m",
-                "model_build",
-                "build",
-                "--engine",
-                engine,
-                "--model",
-                MODEL,
-                "--source",
-                "package",
-            ]
+
+@pytest.fixture(scope="session")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
+    """The unpacked archive of an engine and model, built by the command that a user calls: archives("pytorch")."""
+    root = tmp_path_factory.mktemp("archives")
+
+    def archive(engine: str, model: str = MODEL, *options: str) -> Path:
+        folder = root / "-".join((engine, model, *options))
+        if not folder.is_dir():
+            # Apart from those of the demo, which others may be running; kept for the next run of these tests.
+            built = LOGS.joinpath("artefacts", *options)
+            command = [sys.executable, "-m", "model_build", "build", "--engine", engine, "--model", model]
+            command += ["--source", "package", "--output-root", str(built), *options]
             environment = {**os.environ, "PYTHONPATH": "contract"}
             subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL)
-            with tarfile.open(PROJECT / "build" / "artefacts" / engine / MODEL / "model.tar.gz") as tar:
-                tar.extractall(root / engine, filter="data")
-            unpacked[engine] = root / engine
-        return unpacked[engine]
+            with tarfile.open(built / engine / model / "model.tar.gz") as tar:
+                tar.extractall(folder, filter="data")
+        return folder
 
     return archive
 
 
 @pytest.fixture(scope="session", params=PAIRS, ids=str)
-def container(
-    request: pytest.FixtureRequest, archives: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Container:
+def container(request: pytest.FixtureRequest, archives: Archives, tmp_path_factory: pytest.TempPathFactory) -> Container:
     assert PYTHON.is_file(), "the serving stacks are not installed; run make serving-test"
     pair: Pair = request.param
-    environment = find_environment("local")
-    settings = replace(environment.asynchronous, image=pair.image, engine=pair.engine)
-    template = synthesize(replace(environment, asynchronous=settings), tmp_path_factory.mktemp("cdk.out")).asynchronous
-    variables = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
-    return Container(pair, archives(pair.engine), variables, tmp_path_factory.mktemp(str(pair)))
+    return Container(pair, archives(pair.engine), tmp_path_factory.mktemp(str(pair)))
 
 
 @pytest.fixture(scope="session")
-def running(container: Container) -> Iterator[RunningStack]:
+def deployed(container: Container) -> dict[str, str]:
+    """The variables of the container as it is deployed."""
+    return container.template_variables()
+
+
+# One stack runs at a time: Multi Model Server names its sockets alike each time.
+@pytest.fixture(scope="module")
+def running(container: Container, deployed: dict[str, str]) -> Iterator[RunningStack]:
     """The stack as it is deployed, for all tests that leave it as it was."""
-    with container.run("deployed") as stack:
+    with container.run("deployed", deployed) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., bytes]:
-    """The sample in another container: recording("wav")."""
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The sample in another container: recorded("wav"), or recorded("long.mp3", …) with options of ffmpeg."""
     folder = tmp_path_factory.mktemp("recordings")
 
-    def convert(extension: str, *options: str) -> bytes:
+    def convert(extension: str, *options: str) -> Path:
         path = folder / f"sample.{extension}"
         if not path.exists():
             source = ["-i", str(PROJECT / "samples" / "jfk.mp3")]
             command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *options, str(path)]
             subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-        return path.read_bytes()
+        return path
 
     return convert
+
+
+@pytest.fixture(scope="session")
+def recording(recorded: Callable[..., Path]) -> Callable[[str], bytes]:
+    """Its bytes: recording("wav")."""
+    return lambda extension: recorded(extension).read_bytes()

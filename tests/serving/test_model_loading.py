@@ -109,6 +109,13 @@ def test_a_wrong_limit_is_named_with_what_is_allowed(value: str) -> None:
         Settings.from_environment(environment)
 
 
+@pytest.mark.parametrize("value", ["", "half a minute", "0.5", "31", "nan"])
+def test_a_chunk_that_the_model_cannot_hear_at_once_is_refused(value: str) -> None:
+    environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_CHUNK_LENGTH_SECONDS": value}
+    with pytest.raises(SettingsError, match=f"CHUNK_LENGTH_SECONDS is {value!r}; set it to 1 to 30 seconds"):
+        Settings.from_environment(environment)
+
+
 def test_recordings_of_four_hours_are_taken_unless_told_otherwise() -> None:
     assert Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST}).max_audio_seconds == 14_400
     environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_MAX_AUDIO_SECONDS": "90.5"}
