@@ -1,25 +1,11 @@
-"""Rules of our own, for every template of every environment, where the rule packs are blind."""
+"""Every template of every environment keeps our own rules, and each rule finds what breaks it."""
 
-import json
-import re
+import copy
 
 import pytest
 
-from infra.instances import InstanceType
-
-# Statements on '*' that cannot be narrower: (actions) → why.
-ON_EVERYTHING = {
-    frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}): "X-Ray has no resource to be narrowed to",
-    frozenset({"ecr:GetAuthorizationToken"}): "a registry's token has no resource to be narrowed to",
-    frozenset({"cloudwatch:PutMetricData"}): "narrowed by namespace",
-    frozenset({"cloudwatch:GetMetricStatistics"}): "reading a metric has no resource to be narrowed to",
-}
-
-# Names that a person or another resource must know beforehand: (type, property) → why.
-PHYSICAL_NAMES = {
-    ("AWS::SageMaker::Endpoint", "EndpointName"): "made from what replaces it; docs/decisions/0022",
-    ("AWS::ApplicationAutoScaling::ScalingPolicy", "PolicyName"): "required, and unique below its target only",
-}
+from tests.infra import own_rules
+from tests.infra.own_rules import ON_EVERYTHING, PHYSICAL_NAMES, RULES, listed, of_type, physical_names
 
 FROZEN = {
     "DataKey2A0DE9E6": "AWS::KMS::Key",
@@ -34,128 +20,84 @@ _STATEFUL = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::S
 
 
 @pytest.fixture(scope="session")
-def every(syntheses):
-    """Lists (logical id, properties) of every resource of a type, in every environment."""
-
-    def listed(*types):
-        return [
-            (f"{synthesis.name}: {logical_id}", resource.get("Properties", {}), resource["Type"])
-            for synthesis in syntheses.values()
-            for template in synthesis.templates
-            for logical_id, resource in template.body["Resources"].items()
-            if not types or resource["Type"] in types
-        ]
-
-    return listed
+def everything(syntheses):
+    """The resources of every template."""
+    return [template.body["Resources"] for synthesis in syntheses.values() for template in synthesis.templates]
 
 
-def statements(properties):
-    return properties.get("PolicyDocument", {}).get("Statement", [])
+@pytest.mark.parametrize("rule", RULES)
+def test_every_template_keeps_the_rule(syntheses, rule):
+    broken = {
+        f"{synthesis.name}: {name}"
+        for synthesis in syntheses.values()
+        for template in synthesis.templates
+        for name in rule(template.body["Resources"])
+    }
+    assert broken == set()
 
 
-def listed(value):
-    return value if isinstance(value, list) else [value]
+def _statement(resources, action="s3:GetObject"):
+    policies = of_type(resources, "AWS::IAM::Policy")
+    return next(s for _, p in policies for s in p["PolicyDocument"]["Statement"] if action in listed(s["Action"]))
 
 
-def test_every_model_is_isolated_from_the_network(every):
-    models = every("AWS::SageMaker::Model")
-    assert models
-    assert [name for name, model, _ in models if model.get("EnableNetworkIsolation") is not True] == []
+def _first(resources, kind):
+    return of_type(resources, f"AWS::{kind}")[0][1]
 
 
-def test_every_image_is_named_by_a_full_tag_or_a_digest(every):
-    for name, model, _ in every("AWS::SageMaker::Model"):
-        image = json.dumps(model["PrimaryContainer"]["Image"])
-        assert re.search(r":[\w.]+-[\w.-]+-ubuntu[\d.]+|@sha256:[0-9a-f]{64}", image), f"{name}: {image}"
+# rule → a small change of the asynchronous stack that breaks it.
+BREAKAGES = {
+    "network_isolation_on_every_model": lambda r: _first(r, "SageMaker::Model").pop("EnableNetworkIsolation"),
+    "images_by_full_tag_or_digest": lambda r: _first(r, "SageMaker::Model")["PrimaryContainer"].update(Image="image:latest"),
+    "failure_path_key_and_both_topics_on_every_asynchronous_endpoint": lambda r: _first(r, "SageMaker::EndpointConfig")[
+        "AsyncInferenceConfig"
+    ]["OutputConfig"].pop("S3FailurePath"),
+    "a_host_version_on_every_gpu_variant": lambda r: _first(r, "SageMaker::EndpointConfig")["ProductionVariants"][0].pop(
+        "InferenceAmiVersion"
+    ),
+    "a_key_for_volumes_and_none_for_local_disks": lambda r: _first(r, "SageMaker::EndpointConfig").update(KmsKeyId="key"),
+    "an_alarm_on_every_dead_letter_queue": lambda r: r.pop(
+        next(n for n, a in of_type(r, "AWS::CloudWatch::Alarm") if a["MetricName"] == "ApproximateNumberOfMessagesVisible")
+    ),
+    "encrypted_logs_that_expire_for_every_function": lambda r: _first(r, "Logs::LogGroup").pop("RetentionInDays"),
+    "traces_of_every_function": lambda r: _first(r, "Lambda::Function").pop("TracingConfig"),
+    "no_managed_policies": lambda r: _first(r, "IAM::Role").update(
+        ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+    ),
+    "no_wildcard_in_an_action": lambda r: _statement(r).update(Action="s3:*"),
+    "nothing_on_everything_without_a_reason": lambda r: _statement(r).update(Resource="*"),
+    "metrics_in_named_namespaces_only": lambda r: _statement(r, "cloudwatch:PutMetricData").pop("Condition"),
+    "no_physical_names_without_a_reason": lambda r: _first(r, "SQS::Queue").update(QueueName="work"),
+}
 
 
-def test_every_asynchronous_endpoint_tells_of_success_and_failure_and_keeps_what_failed(every):
-    outputs = [
-        (name, config["AsyncInferenceConfig"]["OutputConfig"])
-        for name, config, _ in every("AWS::SageMaker::EndpointConfig")
-        if "AsyncInferenceConfig" in config
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rule_finds_what_breaks_it(asynchronous, rule):
+    resources = copy.deepcopy(asynchronous.body["Resources"])
+    assert rule(resources) == []
+    BREAKAGES[rule.__name__](resources)
+    assert rule(resources) != []
+
+
+def test_what_is_allowed_on_everything_and_what_has_a_name_is_still_there(everything):
+    """An exception that nothing needs any more would let the next one through."""
+    statements = [
+        statement
+        for resources in everything
+        for _, policy in of_type(resources, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "*" in listed(statement["Resource"])
     ]
-    assert outputs
-    for name, output in outputs:
-        assert {"S3OutputPath", "S3FailurePath", "KmsKeyId"} <= set(output), name
-        assert {"SuccessTopic", "ErrorTopic"} == set(output["NotificationConfig"]), name
+    used = {known for known in ON_EVERYTHING for s in statements if known <= frozenset(listed(s["Action"]))}
+    assert used == set(ON_EVERYTHING)
+    assert {(kind, prop) for resources in everything for _, kind, prop in physical_names(resources)} == set(PHYSICAL_NAMES)
 
 
-def test_gpu_variants_name_their_hosts_version_and_local_disks_get_no_key(every):
-    for name, config, _ in every("AWS::SageMaker::EndpointConfig"):
-        for variant in config["ProductionVariants"]:
-            instance = InstanceType.parse(variant["InstanceType"])
-            assert ("InferenceAmiVersion" in variant) or not instance.has_gpu, name
-            assert ("KmsKeyId" in config) is not instance.has_local_disk, name
-
-
-def test_every_function_logs_into_a_group_that_forgets(syntheses):
-    for synthesis in syntheses.values():
-        for template in synthesis.templates:
-            for function in template.resources("AWS::Lambda::Function"):
-                group = template.body["Resources"][function["LoggingConfig"]["LogGroup"]["Ref"]]["Properties"]
-                assert group["RetentionInDays"] > 0
-                assert "KmsKeyId" in group
-
-
-def test_every_function_is_traced(every):
-    assert {function["TracingConfig"]["Mode"] for _, function, _ in every("AWS::Lambda::Function")} == {"Active"}
-
-
-def test_roles_have_no_managed_policy(every):
-    assert [name for name, role, _ in every("AWS::IAM::Role") if role.get("ManagedPolicyArns")] == []
-
-
-def test_nothing_is_allowed_on_everything_without_a_reason(every):
-    used = set()
-    for name, properties, _ in every("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        for statement in statements(properties):
-            assert not [a for a in listed(statement["Action"]) if "*" in a], name
-            if "*" in listed(statement["Resource"]):
-                actions = frozenset(listed(statement["Action"]))
-                # The CDK merges statements that differ in their actions only.
-                reasons = {known for known in ON_EVERYTHING if known <= actions}
-                assert frozenset().union(*reasons) == actions, name
-                used |= reasons
-    assert used == set(ON_EVERYTHING), "take out what nothing uses any more"
-
-
-def test_metrics_may_be_written_in_named_namespaces_only(every):
-    for name, properties, _ in every("AWS::IAM::Policy"):
-        for statement in statements(properties):
-            if "cloudwatch:PutMetricData" in listed(statement["Action"]):
-                assert "cloudwatch:namespace" in json.dumps(statement["Condition"]), name
-
-
-def test_nothing_has_a_physical_name_without_a_reason(every):
-    names = {
-        "AlarmName",
-        "BucketName",
-        "DashboardName",
-        "EndpointConfigName",
-        "EndpointName",
-        "FunctionName",
-        "LogGroupName",
-        "ManagedPolicyName",
-        "ModelName",
-        "Name",
-        "PolicyName",
-        "QueueName",
-        "RoleName",
-        "TableName",
-        "TopicName",
-    }
-    # Where the property names another resource, or is required and local to its parent.
-    references = {
-        "AWS::Lambda::EventSourceMapping": "FunctionName",
-        "AWS::Lambda::Permission": "FunctionName",
-        "AWS::SageMaker::Endpoint": "EndpointConfigName",
-        "AWS::IAM::Policy": "PolicyName",
-    }
-    found = {
-        (kind, name) for _, properties, kind in every() for name in names & set(properties) if references.get(kind) != name
-    }
-    assert found == set(PHYSICAL_NAMES)
+def test_every_rule_is_on_the_list_and_the_templates_have_what_it_is_about(everything):
+    public = {name for name, value in vars(own_rules).items() if callable(value) and not name.startswith("_")}
+    assert {rule.__name__ for rule in RULES} == public - {"of_type", "listed", "physical_names", "InstanceType"}
+    kinds = {resource["Type"] for resources in everything for resource in resources.values()}
+    assert {"AWS::SageMaker::Model", "AWS::SageMaker::EndpointConfig", "AWS::Lambda::Function", "AWS::SQS::Queue"} <= kinds
 
 
 def test_the_logical_ids_of_what_holds_data_never_change(storage):
