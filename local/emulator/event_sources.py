@@ -11,9 +11,10 @@ import time
 from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.awslambda.models import EventSourceMapping
 from moto.sqs.models import Queue
 
-from local.emulator.surroundings import ACCOUNT, HOST, Surroundings, UnexpectedMotoError
+from local.emulator.surroundings import ACCOUNT, HOST, Surroundings, UnexpectedMotoError, replace
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class EventSources:
     def start(self) -> None:
         threading.Thread(target=self._discover, name="event-sources", daemon=True).start()
 
+    def is_polling(self, uuid: str) -> bool:
+        poller = self._pollers.get(uuid)
+        return poller is not None and poller.is_alive()
+
     def _discover(self) -> None:
         functions = self._surroundings.client("lambda")
         while True:
@@ -42,8 +47,7 @@ class EventSources:
                 _log.exception("looking for event source mappings")
                 mappings = []
             for mapping in mappings:
-                poller = self._pollers.get(mapping["UUID"])
-                if mapping["State"] == "Enabled" and (poller is None or not poller.is_alive()):
+                if mapping["State"] == "Enabled" and not self.is_polling(mapping["UUID"]):
                     poller = threading.Thread(target=self._poll, args=(mapping["UUID"],), daemon=True)
                     self._pollers[mapping["UUID"]] = poller
                     poller.start()
@@ -127,5 +131,15 @@ def install(surroundings: Surroundings) -> EventSources:
             )
         self.lambda_event_source_mappings = _NoMappings()
 
+    sources = EventSources(surroundings)
+
+    def with_state(self: EventSourceMapping) -> dict[str, Any]:
+        configuration: dict[str, Any] = in_moto(self)
+        # As in AWS: messages can still be delivered until the poller has ended.
+        if configuration["State"] == "Disabled" and sources.is_polling(configuration["UUID"]):
+            configuration["State"] = "Disabling"
+        return configuration
+
     Queue.__init__ = without_mappings  # type: ignore[method-assign]
-    return EventSources(surroundings)
+    in_moto = replace(EventSourceMapping, "get_configuration", with_state)
+    return sources

@@ -91,6 +91,8 @@ class Pipeline:
         functions = self.aws.client("lambda")
         for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
             functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=not paused)
+        while paused and {m["State"] for m in functions.list_event_source_mappings()["EventSourceMappings"]} != {"Disabled"}:
+            time.sleep(0.1)
 
     def error(self, announcement):
         return json.loads(self.read(announcement.outputs["error"]))["error"]

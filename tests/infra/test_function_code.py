@@ -36,11 +36,11 @@ def test_the_handler_imports_with_nothing_but_the_folder(staged):
     assert run.stdout.strip() == f"1.44.5 {folder}/boto3/__init__.py"
 
 
-@pytest.mark.parametrize("service", sorted(SERVICES))
-def test_clients_of_the_services_in_use_can_be_made(staged, service):
+def test_clients_of_the_services_in_use_can_be_made(staged):
     _, folder = staged
     program = (
-        f"import sys; sys.path.insert(0, {str(folder)!r}); import boto3; boto3.client({service!r}, region_name='us-east-1')"
+        f"import sys; sys.path.insert(0, {str(folder)!r}); import boto3\n"
+        f"for service in {sorted(SERVICES)!r}: boto3.client(service, region_name='us-east-1')"
     )
     run = subprocess.run([sys.executable, "-I", "-S", "-B", "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -6,7 +6,7 @@ import pytest
 
 from record_result.settings import Settings as RecordSettings
 from submit_transcription.settings import Settings as SubmitSettings
-from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.options import PartialOptions
 
 FUNCTIONS = ["IntakeSubmit", "ResultsRecord"]
 WORK_QUEUES = ["IntakeWorkQueue", "ResultsWorkQueue"]
@@ -110,7 +110,7 @@ def test_no_role_has_a_managed_policy(syntheses):
 def test_the_submit_function_gets_every_setting_that_it_reads(asynchronous):
     given = {name: value if isinstance(value, str) else "x" for name, value in variables(asynchronous, "IntakeSubmit").items()}
     settings = SubmitSettings.from_environment(given)
-    assert settings.default_options == TranscriptionOptions()
+    assert settings.default_options == PartialOptions()
     assert settings.model_digest == "0" * 64
 
 
