@@ -5,6 +5,8 @@ ENV ?= dev
 ENGINE ?= pytorch
 # Test processes; each suite's expensive fixtures are made once in each.
 JOBS ?= 2
+# Of 'make fuzz'.
+EXAMPLES ?= 2000
 
 VENV := .venv
 SERVING := .venv-serving
@@ -22,7 +24,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit artefact-test serving-test serving-test-short end-to-end synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +43,7 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup lint typecheck imports check-docs unit serving-test-short end-to-end ## every check; passes on a fresh machine
+test: setup lint typecheck imports check-docs unit fuzz serving-test-short end-to-end ## every check; passes on a fresh machine
 
 lint: setup ## ruff
 	@echo "== ruff"
@@ -82,6 +84,10 @@ artefact-test: setup ## the artefacts' tests with the slow ones: base as well, e
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadgroup tests/end_to_end $(PYTEST)
+
+fuzz: setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
+	@echo "== fuzzing, $(EXAMPLES) examples for each parser, a tenth for the decoder"
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) --timeout 0 tests/fuzz $(PYTEST)
 
 serving-test: setup $(SERVING)/.created ## the built archives in the real serving stacks, every check   [PYTEST=…]
 	@echo "== the serving stacks"

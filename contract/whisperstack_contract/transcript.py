@@ -4,7 +4,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -131,7 +132,13 @@ def _read(kind: type[_T], values: dict[str, Any]) -> _T:
 
 
 def _is_a(value: object, expected: object) -> bool:
-    """Whether a plain field's value has its type; fields of compound types hold what was read before."""
+    """Whether a field's value has its type. Sequences and classes of ours hold what was read before."""
     if expected is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-    return isinstance(value, expected) if expected in (str, int) else True
+    if expected is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if get_origin(expected) is UnionType:
+        return any(_is_a(value, each) for each in get_args(expected))
+    if get_origin(expected) is dict:
+        return isinstance(value, dict) and all(_is_a(each, get_args(expected)[1]) for each in value.values())
+    return isinstance(value, expected) if expected in (str, NoneType) else True

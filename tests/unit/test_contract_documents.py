@@ -12,7 +12,7 @@ from tests.unit.test_notification import json_values
 from whisperstack_contract.announcements import Announcement
 from whisperstack_contract.errors import ERRORS_BY_CODE, ErrorDocument
 from whisperstack_contract.jobs import JobState, SourceVersion
-from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript, with_job_id
+from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript, Word, with_job_id
 from whisperstack_contract.transcript import Warning as TranscriptWarning
 
 text = st.text()
@@ -31,10 +31,13 @@ transcripts = st.builds(
         text,
         st.builds(AudioFacts, text, st.none() | number, number),
         st.dictionaries(text, number, max_size=3),
-        st.lists(st.builds(TranscriptWarning, text, text), max_size=2).map(tuple),
+        st.lists(st.builds(TranscriptWarning, text, text, st.none() | number, st.none() | number), max_size=2).map(tuple),
         st.none() | text,
+        st.none() | number,
+        st.none() | number,
     ),
     st.lists(st.builds(Segment, st.integers(), number, number, text, number, number, number, number), max_size=3).map(tuple),
+    st.none() | st.lists(st.builds(Word, text, number, number, number), max_size=3).map(tuple),
 )
 announcements = st.builds(
     Announcement,
@@ -94,6 +97,12 @@ def _without(path: str) -> str:
         transcript().to_json().replace('"start": 0.0', '"start": NaN'),
         transcript().to_json().replace('"start": 0.0', f'"start": {10**400}'),
         transcript().to_json().replace('"text": "Ask not."', '"text": null'),
+        transcript().to_json().replace('"id": 0', '"id": true'),
+        transcript().to_json().replace('"declared_seconds": 2.0', '"declared_seconds": "2"'),
+        transcript().to_json().replace('"speech_seconds": null', '"speech_seconds": "2"'),
+        transcript().to_json().replace('"timings": {', '"timings": {"loading": "1", '),
+        transcript().to_json().replace('"words": null', '"words": [{"word": "Ask", "start": 0, "end": 1}]'),
+        transcript().to_json().replace('"warnings": []', '"warnings": [{"code": "c", "message": "m", "start": "0"}]'),
         _without("segments"),
         _without("segments/0/end"),
         _without("whisperstack"),
