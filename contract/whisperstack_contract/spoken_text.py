@@ -120,13 +120,11 @@ def _times_by_words(places: Sequence[_Place | None]) -> list[tuple[int, int]] | 
 
 def _times_by_position(segment: Segment, found: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
     start, end = milliseconds(segment.start), milliseconds(segment.end)
-    widths = [(len(gap), max(1, columns(text))) for gap, text in found]
-    whole, position, times = sum(gap + width for gap, width in widths), 0, []
-    for gap, width in widths:
-        times.append((_between(start, end, position + gap, whole), _between(start, end, position + gap + width, whole)))
-        position += gap + width
-    if times:
-        times[0] = (start, times[0][1])
+    widths = [len(gap) + max(1, columns(text)) for gap, text in found]
+    whole, position, times = sum(widths), 0, []
+    for width in widths:
+        times.append((_between(start, end, position, whole), _between(start, end, position + width, whole)))
+        position += width
     return times
 
 

@@ -242,7 +242,7 @@ def test_without_word_times_a_cue_gets_the_share_of_its_text():
     (first, second) = _read_vtt(render_vtt(_with(_segment(0, 10, "abcd. efghi"))))
 
     assert first[:2] == (0, 4545)
-    assert second[:2] == (5454, 10_000)
+    assert second[:2] == (4545, 10_000)
 
 
 def test_word_times_say_when_a_cue_begins_and_ends():
