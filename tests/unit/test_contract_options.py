@@ -119,6 +119,7 @@ def test_lines_cannot_be_counted_where_none_ends():
         ('{"hotwords": "a\\u0000"}', "control characters"),
         ('{"temperature": []}', "1 to 11 numbers, each 0 to 1"),
         ('{"temperature": [0, 1.1]}', "each 0 to 1"),
+        ('{"temperature": [-0.1]}', "each 0 to 1"),
         ('{"temperature": [true]}', "each 0 to 1"),
         ('{"temperature": NaN}', "each 0 to 1"),
         ('{"beam_size": 0}', "0; allowed: 1 to 10; or null"),
