@@ -9,6 +9,7 @@ import pytest
 
 from whisperstack_contract import keys
 from whisperstack_contract.jobs import JobState, SourceVersion
+from whisperstack_contract.transcript import Transcript
 
 SENTENCE = "ask not what your country can do for you"
 
@@ -54,7 +55,7 @@ def test_an_upload_gets_what_its_metadata_asks_for_and_nothing_else(pipeline, sp
     subtitles = pipeline.read(announcement.outputs["vtt"])
     assert "<u>country</u>" in subtitles
     assert all(len(line.replace("<u>", "").replace("</u>", "")) <= 30 for line in subtitles.splitlines())
-    assert json.loads(pipeline.read(announcement.outputs["json"]))["words"]
+    assert Transcript.from_json(pipeline.read(announcement.outputs["json"])).words
     assert pipeline.read(announcement.outputs["tsv"]).startswith("start\tend\ttext\n0\t")
 
 
