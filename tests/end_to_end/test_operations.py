@@ -1,6 +1,11 @@
-"""What watches the deployed product, as far as it runs here."""
+"""What watches the deployed product, and what an operator does with it, as far as it runs here."""
 
 import json
+import subprocess
+import sys
+
+from local.embedded_aws import PROJECT
+from tests.end_to_end.test_pipeline import silence
 
 
 def function_of(pipeline, package):
@@ -37,3 +42,21 @@ def test_the_endpoint_scales_on_its_backlog(pipeline):
     steps = {policy["PolicyARN"] for policy in policies if policy["PolicyType"] == "StepScaling"}
     assert len(policies) == 3
     assert steps <= {action for alarm in alarms for action in alarm["AlarmActions"]}
+
+
+def test_an_operator_erases_an_upload_with_all_that_came_of_it(pipeline, eventually):
+    source = pipeline.put("incoming/to-erase.wav", silence(1))
+    end = pipeline.end_of(source)
+    eventually(lambda: "announced_at" in pipeline.row(source))
+    command = [sys.executable, "-m", "operations", "erase", source.key, "--env", "local", "--yes"]
+    run = subprocess.run(command, cwd=PROJECT, env=pipeline.aws.environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    erased = {each["key"] for each in json.loads(run.stdout)["objects"]}
+    raw = f"raw/{end.job_id}/1/transcript.json"
+    assert erased == {source.key, f"staged/{end.job_id}", raw, *end.outputs.values()}
+    assert json.loads(run.stdout)["rows"] == [end.job_id]
+    assert pipeline.row(source) is None
+    for bucket in (pipeline.deployment.audio_bucket, pipeline.deployment.transcripts_bucket):
+        versions = pipeline.aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket)
+        left = {each["Key"] for page in versions for name in ("Versions", "DeleteMarkers") for each in page.get(name, [])}
+        assert not erased & left
