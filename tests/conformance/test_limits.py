@@ -27,8 +27,8 @@ def narrow(container: Container) -> Iterator[RunningStack]:
 
 
 def test_parallel_requests_are_all_answered_by_the_workers_that_were_asked_for(narrow: RunningStack, recording):
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(narrow.invoke(recording("mp3")))) for _ in range(6)]
+    answers, body = [], recording("mp3")
+    threads = [threading.Thread(target=lambda: answers.append(narrow.invoke(body))) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -142,9 +142,11 @@ def test_the_response_timeout_is_the_one_that_is_set(container: Container, deplo
 
     def stuck(archive: Path) -> None:
         handler = archive / "code" / "inference.py"
+        # The toolkits count the parameters.
+        parameters = "model, body, content_type, accept, context"
         slow = (
-            "import time\n\n_answer = transform_fn\n\ndef transform_fn(model, body, *others):\n"
-            "    if body == b'stuck':\n        time.sleep(300)\n    return _answer(model, body, *others)\n"
+            f"import time\n\n_answer = transform_fn\n\ndef transform_fn({parameters}=None):\n"
+            f"    if body == b'stuck':\n        time.sleep(300)\n    return _answer({parameters})\n"
         )
         replace_file(handler, handler.read_text() + "\n\n" + slow)
 
