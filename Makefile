@@ -24,7 +24,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ imports: setup
 	@PYTHONPATH=.:contract:inference:lambda $(BIN)/lint-imports
 
 docs: setup ## write the pages that are taken from the code: tables and whole pages in docs/
-	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:lambda $(PY) docs/generate.py
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:inference:lambda $(PY) docs/generate.py
 
 snapshots: setup ## write tests/infra/snapshots anew, after a change of the templates that is meant
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" UPDATE_SNAPSHOTS=1 $(PY) -m pytest -q tests/infra/test_snapshots.py
@@ -71,7 +71,7 @@ refresh-images: setup ## infra/images.json from AWS's newest table, with the dif
 
 check-docs: setup
 	@echo "== generated docs"
-	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:lambda $(PY) docs/generate.py --check
+	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:inference:lambda $(PY) docs/generate.py --check
 
 unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"
@@ -96,6 +96,15 @@ serving-test: setup $(SERVING)/.created ## the built archives in the real servin
 serving-test-short: setup $(SERVING)/.created ## the same, the most important checks only
 	@echo "== the serving stacks, in short"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance -m short $(PYTEST)
+
+# Measurements on recordings of yours; the results go to bench/results/, and from there to docs/accuracy.md by `make docs`.
+accuracy: setup ## word error rates against openai-whisper's own   SPEECH=folder with a manifest.json
+	@test -n "$(SPEECH)" || { echo "say which recordings: make accuracy SPEECH=folder"; exit 2; }
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.accuracy "$(SPEECH)"
+
+speech-detection: setup ## what the speech detector misses and takes for speech   SPEECH=folder with a manifest.json
+	@test -n "$(SPEECH)" || { echo "say which recordings: make speech-detection SPEECH=folder"; exit 2; }
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.speech_detection "$(SPEECH)"
 
 # --- a real account ---------------------------------------------------------------------------------------------------------
 

@@ -76,9 +76,12 @@ def main(
 ) -> None:
     torch.set_num_threads(2)
     recordings = read_recordings(folder)
-    scores = [score for size in model for score in measure(size, engine, recordings)]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
+    scores: list[Score] = []
+    for size in model:
+        scores += measure(size, engine, recordings)
+        # What takes minutes is kept as soon as it is there.
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
     typer.echo(table(scores))
     if failures := find_failures(scores):
         typer.echo("\n".join(failures), err=True)
@@ -172,6 +175,8 @@ def find_failures(scores: Sequence[Score]) -> list[str]:
 
 
 def table(scores: Sequence[Score]) -> str:
+    if not scores:
+        return "Not measured since the last change."
     head = "| model | language | engine | recordings | words | word error rate, % | last words lost | warnings |"
     rows = [
         f"| {score.model} | {score.language} | {score.engine} | {score.recordings} | {score.words} | {score.rate:.2f} | "
@@ -182,6 +187,8 @@ def table(scores: Sequence[Score]) -> str:
 
 
 def read_results() -> list[Score]:
+    if not RESULTS.is_file():
+        return []
     return [Score(**{**entry, "lost_tails": tuple(entry["lost_tails"])}) for entry in json.loads(RESULTS.read_text())]
 
 

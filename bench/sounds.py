@@ -85,7 +85,7 @@ SOUNDS: Final[dict[str, Callable[[float], Sound]]] = {
 
 def at_level(sound: Sound, dbfs: float) -> Sound:
     """The sound at a root mean square of so many dB below full scale, clipped there as a converter would."""
-    return np.clip(sound * 10 ** (dbfs / 20), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(sound * 10 ** (dbfs / 20), -1, 1), dtype=np.float32)
 
 
 def _random() -> np.random.Generator:

@@ -10,6 +10,10 @@ from typing import Any, Final
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from bench.accuracy import read_results as read_accuracy
+from bench.accuracy import table as accuracy_table
+from bench.speech_detection import read_results as read_speech_detection
+from bench.speech_detection import tables as speech_detection_tables
 from infra.environments import environment_names, find_environment
 from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
@@ -83,6 +87,12 @@ def hostile_files() -> str:
         options = f" with `{json.dumps(expected.options)}`" if expected.options else ""
         rows.append(f"| `{name}`{options} | {f'error `{expected.error}`' if expected.error else found} |")
     return _with_table("hostile-files.md", "files", "\n".join(["| file | what becomes of it |", "|---|---|", *rows]))
+
+
+def accuracy() -> str:
+    """The page as it is written by hand, with what was measured last put in."""
+    text = _with_table("accuracy.md", "word error rates", accuracy_table(read_accuracy()))
+    return _put(text, "accuracy.md", "speech detection", speech_detection_tables(read_speech_detection()))
 
 
 def commands() -> str:
@@ -172,6 +182,7 @@ PAGES: Final = {
     "errors.md": error_codes,
     "options.md": options,
     "warnings.md": warning_codes,
+    "accuracy.md": accuracy,
     "hostile-files.md": hostile_files,
     "commands.md": commands,
     "operations.md": operations,
