@@ -13,6 +13,7 @@ from infra.instances import Hardware
 from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
 from infra.served_model import ServedModel
+from whisperstack_contract.job_times import JobTimes
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -96,7 +97,14 @@ _ENVIRONMENTS: Final = (
         retain_data=False,
         log_retention=RetentionDays.ONE_WEEK,
         asynchronous=AsynchronousSettings(
-            engine="pytorch", model="tiny.en", hardware=Hardware.CPU, instance_type="ml.m5.large", max_audio_seconds=1 * 3600
+            engine="pytorch",
+            model="tiny.en",
+            hardware=Hardware.CPU,
+            instance_type="ml.m5.large",
+            max_audio_seconds=1 * 3600,
+            # Somebody watches: a failure is tried again within the minute, and told within a few.
+            job_times=JobTimes(intake=60, look=60, announcing=200, first_retry=10, retry_factor=2),
+            reconcile_minutes=1,
         ),
     ),
     Environment(

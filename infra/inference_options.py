@@ -1,6 +1,6 @@
 """The three inference options, each with its own model, image and instances. What cannot work is refused here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -8,6 +8,8 @@ from infra.errors import ConfigurationError, require_range
 from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
 from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ServedModel
 from infra.serving_variables import ServingLimits
+from whisperstack_contract import variables
+from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.limits import (
     ASYNC_INVOCATION_TIMEOUT_SECONDS,
     ASYNC_PAYLOAD_BYTES,
@@ -34,17 +36,29 @@ class AsynchronousSettings(ServedModel):
 
     default_options: of recordings whose metadata does not say otherwise.
     prompts_from_metadata: whether an upload's metadata may say what the model is prompted with.
+    job_times: what a job may take and how often it is tried; its invocation_timeout is the one above.
+    reconcile_minutes: between two searches for jobs that were lost on their way.
     """
 
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
     default_options: TranscriptionOptions = field(default_factory=TranscriptionOptions)
     prompts_from_metadata: bool = False
     scaling: BacklogScalingSettings = field(default_factory=BacklogScalingSettings)
+    job_times: JobTimes = field(default_factory=JobTimes)
+    reconcile_minutes: int = 5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_contract(self, "asynchronous")
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+        require_range("reconcile_minutes", self.reconcile_minutes, 1, 60)
+
+    @property
+    def job_variables(self) -> dict[str, str]:
+        """What all functions that handle jobs must agree on."""
+        times = replace(self.job_times, invocation_timeout=self.invocation_timeout_seconds)
+        slots = self.scaling.max_instances * self.workers
+        return {variables.JOB_TIMES: times.to_json(), variables.ENDPOINT_SLOTS: str(slots)}
 
     @property
     def serving_limits(self) -> ServingLimits:

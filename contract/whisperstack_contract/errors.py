@@ -14,11 +14,13 @@ TranscriptionError
 │   └── DecodingFailedError
 ├── InvalidOptionsError         the request asks for something that does not exist
 ├── VersionGoneError            the uploaded version was deleted before it could be read
+├── CancelledError              an operator has cancelled the job
 └── ServiceError                the recording may be fine; trying again can help
     ├── DecodingTimedOutError
     ├── ModelUnavailableError
     ├── OutOfMemoryError
     ├── GpuLostError
+    ├── JobExpiredError
     └── InferenceFailedError
 
 A code, once released, keeps its meaning. An error travels as ``{"error": {"code", "message", "retryable"}}``.
@@ -139,6 +141,15 @@ class VersionGoneError(TranscriptionError):
     retryable = False
 
 
+class CancelledError(TranscriptionError):
+    """An operator has cancelled the job."""
+
+    code = "cancelled"
+    remedy = "Send it again: `python -m operations redrive`."
+    http_status = HTTPStatus.CONFLICT
+    retryable = False
+
+
 class ServiceError(TranscriptionError):
     retryable = True
     http_status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -174,6 +185,14 @@ class GpuLostError(ServiceError):
     code = "gpu_lost"
     remedy = "Try again."
     http_status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class JobExpiredError(ServiceError):
+    """No answer came from the endpoint in all the time that a job has."""
+
+    code = "job_expired"
+    remedy = "Look at the endpoint's alarms, then upload the recording again."
+    http_status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class InferenceFailedError(ServiceError):

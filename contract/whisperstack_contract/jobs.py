@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,20 +14,48 @@ _INFERENCE_ID: Final = re.compile(rf"([a-z2-7]{{{JOB_ID_CHARS}}})-([1-9][0-9]{{0
 
 
 class JobState(StrEnum):
-    """received → submitted → succeeded | failed, or received → rejected. The last three are end states."""
+    """Where a job stands; TRANSITIONS says where it can go from there.
+
+    received: written down, and waiting for its turn, for room or for its next attempt. submitted: the intent to invoke is
+    written. partial: a transcript, of a recording that was cut short. expired: no answer in all the time that jobs have.
+    """
 
     RECEIVED = "received"
     SUBMITTED = "submitted"
     SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
     FAILED = "failed"
     REJECTED = "rejected"
+    EXPIRED = "expired"
 
     @property
     def is_end(self) -> bool:
         return self in END_STATES
 
+    @property
+    def has_transcript(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.PARTIAL)
 
-END_STATES: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.REJECTED})
+
+# The answer of an earlier attempt may come while the job waits for its next one: hence the ends of a received job.
+_ENDS_WITH_AN_ANSWER: Final = frozenset({JobState.SUCCEEDED, JobState.PARTIAL, JobState.FAILED, JobState.EXPIRED})
+TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = {
+    JobState.RECEIVED: _ENDS_WITH_AN_ANSWER | {JobState.SUBMITTED, JobState.REJECTED},
+    JobState.SUBMITTED: _ENDS_WITH_AN_ANSWER | {JobState.RECEIVED},
+    JobState.SUCCEEDED: frozenset(),
+    JobState.PARTIAL: frozenset(),
+    JobState.FAILED: frozenset(),
+    JobState.REJECTED: frozenset(),
+    JobState.EXPIRED: frozenset(),
+}
+END_STATES: Final = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+
+def require_transition(before: JobState, after: JobState) -> None:
+    """Raises ValueError for a change of state that no job makes."""
+    if after not in TRANSITIONS[before]:
+        allowed = ", ".join(sorted(TRANSITIONS[before])) or "nothing, it is an end state"
+        raise ValueError(f"a job does not go from {before} to {after}; from there it can go to: {allowed}")
 
 
 @dataclass(frozen=True)

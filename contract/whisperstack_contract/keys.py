@@ -6,7 +6,7 @@ transcripts bucket  raw/<job id>/<attempt>/transcript.json  what the endpoint wr
                     failures/                              what the endpoint wrote when it could not
                     transcripts/<name>.{json,txt,…}        the transcript of the newest version that has one
                     errors/<name>.error.json               why the current version has none
-                    versions/<job id>.{json,…}             results of versions that are no longer current
+                    versions/<job id>.{json,…}             the result of each version, current or not
 
 Transcripts and errors have a prefix each, and every name gets a suffix. So no two uploads share an object: `a` and `a.error`
 would, if `a`'s error lay beside `a.error`'s transcript. Where prefix, name and suffix exceed S3's limit, the SHA-256 of the
@@ -72,8 +72,13 @@ def error_key(upload_key: str) -> str:
     return _result_key(ERRORS_PREFIX, LONG_ERRORS_PREFIX, upload_key, ERROR_SUFFIX)
 
 
+def result_key(upload_key: str, suffix: str) -> str:
+    """Where the current version's result with that suffix lies: a rendering, or the error document."""
+    return error_key(upload_key) if suffix == ERROR_SUFFIX else transcript_key(upload_key, suffix)
+
+
 def version_key(job_id: str, suffix: str) -> str:
-    """Where a result lies whose version is no longer the current one."""
+    """Where the result of one version lies, whether or not that is the current one."""
     return f"{VERSIONS_PREFIX}{job_id}.{suffix}"
 
 

@@ -11,6 +11,15 @@ JOBS_SUBMITTED: Final = "JobsSubmitted"
 JOBS_REJECTED: Final = "JobsRejected"
 JOBS_SUCCEEDED: Final = "JobsSucceeded"
 JOBS_FAILED: Final = "JobsFailed"
+JOBS_EXPIRED: Final = "JobsExpired"
+JOBS_POSTPONED: Final = "JobsPostponed"
+JOBS_RETRIED: Final = "JobsRetried"
+
+# What was lost on its way, and found.
+REQUESTS_LOST: Final = "RequestsLost"
+RESULTS_FOUND: Final = "ResultsFound"
+UPLOADS_FOUND: Final = "UploadsFound"
+ANNOUNCEMENTS_FOUND: Final = "AnnouncementsFound"
 
 # What SageMaker publishes to the result topics besides our results.
 ENDPOINT_TEST_MESSAGES: Final = "EndpointTestMessages"

@@ -7,6 +7,8 @@ from math import isfinite
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_origin
 
+from whisperstack_contract.warning_codes import TRUNCATED_AUDIO
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -88,6 +90,10 @@ class Transcript:
     whisperstack: Provenance
     segments: Sequence[Segment] = field(default_factory=tuple)
     words: Sequence[Word] | None = None
+
+    @property
+    def is_partial(self) -> bool:
+        return any(warning.code == TRUNCATED_AUDIO for warning in self.whisperstack.warnings)
 
     def to_json(self) -> str:
         """Raises ValueError for a number that is not finite: JSON has none, and other languages' parsers refuse Python's."""

@@ -43,6 +43,9 @@ class AudioBucket(PrivateBucket):
         self.grant_list(grantee)
         self.grant_objects(grantee, ["s3:GetObject"], [f"{INCOMING_PREFIX}*"], _UPLOADS_REASON)
 
+    def grant_list_versions(self, grantee: iam.IRole) -> None:
+        grant(grantee, ["s3:ListBucketVersions"], [self.bucket.bucket_arn])
+
     def grant_read_staged(self, grantee: iam.IRole) -> None:
         self.grant_objects(grantee, ["s3:GetObject"], [f"{STAGED_PREFIX}*"], _STAGED_REASON)
 

@@ -42,7 +42,7 @@ class Intake(Construct):
                 variables.MODEL_DIGEST: endpoint.model_digest,
                 variables.DEFAULT_OPTIONS: settings.default_options.to_custom_attributes(),
                 variables.PROMPTS_FROM_METADATA: str(settings.prompts_from_metadata).lower(),
-                variables.INVOCATION_TIMEOUT_SECONDS: str(settings.invocation_timeout_seconds),
+                **settings.job_variables,
             },
             # S3 copies a gigabyte within one call; a batch may hold five of them.
             timeout=Duration.minutes(3),

@@ -7,7 +7,16 @@ from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.grants import grant
-from whisperstack_contract.job_table import ACTIVE, ACTIVE_INDEX, DEADLINE, PARTITION_KEY
+from whisperstack_contract.job_table import (
+    ACTIVE,
+    ACTIVE_INDEX,
+    ACTIVE_PROJECTION,
+    DEADLINE,
+    ENDED,
+    ENDED_AT,
+    ENDED_INDEX,
+    PARTITION_KEY,
+)
 
 
 class JobTable(Construct):
@@ -31,7 +40,14 @@ class JobTable(Construct):
             index_name=ACTIVE_INDEX,
             partition_key=dynamodb.Attribute(name=ACTIVE, type=dynamodb.AttributeType.STRING),
             sort_key=dynamodb.Attribute(name=DEADLINE, type=dynamodb.AttributeType.NUMBER),
-            # Whoever finds a job here must read its row anyway: an index lags behind its table.
+            # Whoever finds a job here must read its row before changing it: an index lags behind its table.
+            projection_type=dynamodb.ProjectionType.INCLUDE,
+            non_key_attributes=[*ACTIVE_PROJECTION],
+        )
+        self.table.add_global_secondary_index(
+            index_name=ENDED_INDEX,
+            partition_key=dynamodb.Attribute(name=ENDED, type=dynamodb.AttributeType.STRING),
+            sort_key=dynamodb.Attribute(name=ENDED_AT, type=dynamodb.AttributeType.STRING),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
 
@@ -44,6 +60,12 @@ class JobTable(Construct):
 
     def grant_update_jobs(self, grantee: iam.IRole) -> None:
         self._grant(grantee, "dynamodb:GetItem", "dynamodb:UpdateItem")
+
+    def grant_find_jobs(self, grantee: iam.IRole) -> None:
+        """Allows to find unfinished jobs, and to change what is found; not to read the table from end to end."""
+        self.grant_update_jobs(grantee)
+        self._grant(grantee, "dynamodb:BatchGetItem")
+        grant(grantee, ["dynamodb:Query"], [f"{self.table.table_arn}/index/{ACTIVE_INDEX}"])
 
     def _grant(self, grantee: iam.IRole, *actions: str) -> None:
         grant(grantee, actions, [self.table.table_arn])

@@ -1,6 +1,8 @@
 """From the endpoint's notifications to a transcript: a queue, and the function that records the end of a job."""
 
 from aws_cdk import Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
@@ -11,7 +13,10 @@ from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.job_storage import JobStorage
 from infra.constructs.python_function import PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
+from infra.inference_options import AsynchronousSettings
 from whisperstack_contract import variables
+from whisperstack_contract.keys import INCOMING_PREFIX
+from whisperstack_contract.receipt import Instances
 
 
 class Results(Construct):
@@ -22,6 +27,8 @@ class Results(Construct):
         *,
         storage: JobStorage,
         endpoint: AsyncEndpoint,
+        settings: AsynchronousSettings,
+        instances: Instances,
         log_retention: logs.RetentionDays,
         key: kms.IKey,
     ) -> None:
@@ -32,7 +39,10 @@ class Results(Construct):
             package="record_result",
             variables={
                 variables.JOB_TABLE: storage.jobs.table_name,
+                variables.AUDIO_BUCKET: storage.audio.bucket_name,
                 variables.TRANSCRIPTS_BUCKET: storage.transcripts.bucket_name,
+                variables.INSTANCES: instances.to_json(),
+                **settings.job_variables,
                 variables.ANNOUNCEMENTS_TOPIC: storage.announcements.topic_arn,
             },
             timeout=Duration.minutes(1),
@@ -49,10 +59,31 @@ class Results(Construct):
 
         self.work = WorkQueue(self, "Work", function=function, key=key, batch_size=10, max_concurrency=20)
         self.undelivered = dead_letter_queue(
-            self, "UndeliveredNotifications", key=key, reason="SNS sends here what it could not deliver; nothing consumes it."
+            self,
+            "UndeliveredNotifications",
+            key=key,
+            reason="SNS and EventBridge's rule send here what they could not deliver; nothing consumes it.",
         )
         self._subscribe("Succeeded", endpoint.success_topic)
         self._subscribe("Failed", endpoint.error_topic)
+        self._route_deletions(storage)
+
+    def _route_deletions(self, storage: JobStorage) -> None:
+        """A version that is deleted, or whose delete marker is, may leave another one as the current one."""
+        rule = events.Rule(
+            self,
+            "Deletions",
+            description="Deletions below incoming/ decide anew whose transcript bears a name",
+            event_pattern=events.EventPattern(
+                source=["aws.s3"],
+                detail_type=["Object Deleted"],
+                detail={
+                    "bucket": {"name": [storage.audio.bucket_name]},
+                    "object": {"key": [{"prefix": INCOMING_PREFIX}]},
+                },
+            ),
+        )
+        rule.add_target(targets.SqsQueue(self.work.queue, dead_letter_queue=self.undelivered))
 
     def _subscribe(self, construct_id: str, topic: sns.ITopic) -> None:
         # The topic's own add_subscription would put the stack's name into the logical id, which then changes with it.

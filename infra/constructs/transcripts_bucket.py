@@ -74,10 +74,11 @@ class TranscriptsBucket(PrivateBucket):
         self.grant_objects(grantee, actions, [f"{VERSIONS_PREFIX}*.{ERROR_SUFFIX}"], _NAMED_BY_JOB)
 
     def grant_write_transcripts(self, grantee: iam.IRole) -> None:
-        """Allows to write every kind of result."""
+        """Allows to write every kind of result, to see what it would replace, and to take it back."""
         self.grant_write_errors(grantee)
-        self._grant(grantee, ["s3:PutObject"], [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX], _NAMED_BY_UPLOAD)
-        self._grant(grantee, ["s3:PutObject"], [VERSIONS_PREFIX], _NAMED_BY_JOB)
+        actions = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+        self._grant(grantee, actions, [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX], _NAMED_BY_UPLOAD)
+        self._grant(grantee, actions, [VERSIONS_PREFIX], _NAMED_BY_JOB)
 
     def _grant(self, grantee: iam.IRole, actions: list[str], prefixes: list[str], reason: str) -> None:
         self.grant_objects(grantee, actions, [f"{prefix}*" for prefix in prefixes], reason)

@@ -17,16 +17,18 @@ from infra.constructs.cost_guard import CostGuard
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
+from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
 from infra.images import find_image, warn_where_patches_end
 from infra.inference_options import AsynchronousSettings
 from infra.operations import OperationsSettings
-from infra.prices import instance_price
+from infra.prices import instance_price, read_prices
 from infra.serving_variables import require_floors, serving_variables
 from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
 from whisperstack_contract.inference_options import InferenceOption
+from whisperstack_contract.receipt import Instances
 
 
 class AsynchronousStack(Stack):
@@ -87,7 +89,27 @@ class AsynchronousStack(Stack):
             log_retention=log_retention,
             key=key,
         )
-        results = Results(self, "Results", storage=storage, endpoint=endpoint, log_retention=log_retention, key=key)
+        price = instance_price(settings.instance_type, operations.instance_price_usd)
+        results = Results(
+            self,
+            "Results",
+            storage=storage,
+            endpoint=endpoint,
+            settings=settings,
+            instances=Instances(settings.instance_type, settings.workers, price, read_prices().as_of),
+            log_retention=log_retention,
+            key=key,
+        )
+        reconciliation = Reconciliation(
+            self,
+            "Reconciliation",
+            storage=storage,
+            intake=intake,
+            results=results,
+            settings=settings,
+            log_retention=log_retention,
+            key=key,
+        )
         canary = Canary(self, "Canary", endpoint=endpoint, storage=storage, log_retention=log_retention, key=key)
         guard = CostGuard(
             self,
@@ -114,6 +136,7 @@ class AsynchronousStack(Stack):
             functions={
                 "Submit": intake.function,
                 "Record": results.function,
+                "Reconcile": reconciliation.function,
                 "Canary": canary.function,
                 "Guard": guard.function,
             },
@@ -126,8 +149,18 @@ class AsynchronousStack(Stack):
             guard=guard,
             dead_letters=dead_letters,
             alarms=alarms.made,
-            price=instance_price(settings.instance_type, operations.instance_price_usd),
+            price=price,
         )
+        queues = {
+            "IntakeQueue": intake.work.queue,
+            "IntakeDeadLetters": intake.work.dead_letters,
+            "EventsDeadLetters": intake.undelivered,
+            "ResultsQueue": results.work.queue,
+            "ResultsDeadLetters": results.work.dead_letters,
+            "NotificationsDeadLetters": results.undelivered,
+        }
+        for name, queue in queues.items():
+            CfnOutput(self, f"{name}Url", value=queue.queue_url)
         CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
         CfnOutput(self, "ModelDigest", value=release.digest)
         CfnOutput(self, "ModelIsExample", value=str(release.example).lower())

@@ -1,5 +1,7 @@
 """What the endpoint left in S3 for one attempt."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from record_result.failure import read_error, storable
@@ -13,16 +15,24 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+@dataclass(frozen=True)
+class Result:
+    """A transcript that names its job, and its renderings by suffix."""
+
+    transcript: Transcript
+    renderings: Mapping[str, bytes]
+
+
 class EndpointOutput:
     def __init__(self, s3: "S3Client", transcripts_bucket: str) -> None:
         self._s3: Final = s3
         self._bucket: Final = transcripts_bucket
 
-    def result(self, *locations: str | None) -> bytes:
-        """The body at the first location that lies where results do. Raises ValueError where none does."""
+    def result(self, job_id: str, options: TranscriptionOptions, *locations: str | None) -> Result | ErrorDocument:
+        """The transcript or the error at the first location that lies where results do. Raises ValueError where none does."""
         for location in locations:
             if key := self._key(location, keys.RAW_PREFIX):
-                return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+                return read_result(self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read(), job_id, options)
         raise ValueError(
             f"none of {len(locations)} output locations lies below {keys.RAW_PREFIX} of the transcripts bucket; "
             "check the endpoint's output path"
@@ -51,12 +61,13 @@ class EndpointOutput:
             return b""
 
 
-def renderings_or_error(body: bytes, job_id: str, options: TranscriptionOptions) -> dict[str, bytes] | ErrorDocument:
-    """The renderings of a transcript, which now names its job; or the error that the body is or amounts to."""
+def read_result(body: bytes, job_id: str, options: TranscriptionOptions) -> Result | ErrorDocument:
+    """The transcript, which now names its job; or the error that the body is or amounts to."""
     if document := read_error(body):
         return document
     try:
-        return render(with_job_id(Transcript.from_json(body), job_id), options)
+        transcript = with_job_id(Transcript.from_json(body), job_id)
+        return Result(transcript, render(transcript, options))
     except (ValueError, OverflowError, RecursionError) as error:
         unusable = InferenceFailedError(
             f"the endpoint's output cannot be used ({error}); check that it runs a Whisperstack model, then upload again"

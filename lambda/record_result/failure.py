@@ -19,6 +19,7 @@ _MESSAGE_CHARS: Final = 4000
 
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _ERROR_START: Final = re.compile(r'\{\s*"error"\s*:')
+_EXPIRED: Final = re.compile(r"\bexpired\b|\btime to live\b|\bTTL\b", re.IGNORECASE)
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
@@ -47,6 +48,14 @@ def error_from_reason(reason: str) -> ErrorDocument:
         f"the endpoint could not transcribe the recording ({short or 'it gave no reason'}); "
         "upload it again, and if that fails too, look into the endpoint's log"
     ).document()
+
+
+def says_expired(reason: str) -> bool:
+    """Whether the request ran out of its time in SageMaker's queue: no failure of the recording's, nor of the model's.
+
+    What SageMaker says then is not documented. A reason that is taken for another costs an attempt, nothing more.
+    """
+    return _EXPIRED.search(reason) is not None
 
 
 def _quoted_objects(reason: str) -> Iterator[bytes]:

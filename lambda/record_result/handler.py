@@ -1,6 +1,7 @@
 """SQS messages with the asynchronous endpoint's notifications in, ended jobs out."""
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,9 +10,11 @@ from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 from record_result.endpoint_output import EndpointOutput
-from record_result.notification import EndpointTest, ForeignResult, parse_notification
+from record_result.notification import Deletion, EndpointTest, ForeignResult, parse_notification
+from record_result.ownership import Ownership
 from record_result.recording import Outcome, Recording
 from record_result.settings import Settings
+from transcription_jobs.admission import Admission
 from transcription_jobs.deliveries import process_deliveries
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
 
 logger = Logger(service="record_result")
 
-_METRICS: Final = {Outcome.SUCCEEDED: metrics.JOBS_SUCCEEDED, Outcome.FAILED: metrics.JOBS_FAILED}
+_METRICS: Final = {
+    Outcome.SUCCEEDED: metrics.JOBS_SUCCEEDED,
+    Outcome.PARTIAL: metrics.JOBS_SUCCEEDED,
+    Outcome.FAILED: metrics.JOBS_FAILED,
+    Outcome.RETRIED: metrics.JOBS_RETRIED,
+}
 
 
 @logger.inject_lambda_context
@@ -32,14 +40,24 @@ def lambda_handler(event: dict[str, Any], context: "LambdaContext") -> "PartialI
     return process_deliveries(event, context, _handle, logger)
 
 
+@dataclass(frozen=True)
+class Room:
+    """What the function works with, made once in each environment of it."""
+
+    recording: Recording
+    ownership: Ownership
+
+
 @cache
-def recording() -> Recording:
+def room() -> Room:
     settings = Settings.from_environment(os.environ)
     s3 = boto3.client("s3")
-    jobs = JobTable(boto3.client("dynamodb"), settings.job_table)
+    jobs = JobTable(boto3.client("dynamodb"), settings.job_table, settings.times)
     objects = ResultObjects(s3, settings.transcripts_bucket)
     outbox = Outbox(jobs, objects, boto3.client("sns"), settings.announcements_topic)
-    return Recording(jobs, EndpointOutput(s3, settings.transcripts_bucket), outbox)
+    admission = Admission(jobs.rows, settings.times, settings.slots)
+    output = EndpointOutput(s3, settings.transcripts_bucket)
+    return Room(Recording(jobs, admission, output, outbox, settings.instances), Ownership(jobs, objects, settings.audio_bucket))
 
 
 def _handle(body: str) -> None:
@@ -52,8 +70,12 @@ def _handle(body: str) -> None:
         logger.warning("result of a request that is not ours acknowledged")
         _count(metrics.FOREIGN_RESULTS)
         return
+    if isinstance(notification, Deletion):
+        owner = room().ownership.settle(notification)
+        logger.info("deletion handled", owner=owner)
+        return
     logger.append_keys(job_id=notification.job_id)
-    outcome = recording().record(notification)
+    outcome = room().recording.record(notification)
     logger.info("result handled", outcome=outcome, attempt=notification.attempt)
     if name := _METRICS.get(outcome):
         _count(name)

@@ -1,5 +1,6 @@
-"""What SageMaker publishes on the endpoint's topics, told apart by `invocationStatus` and `inferenceId` alone.
+"""What the results queue holds: what SageMaker publishes on the endpoint's topics, and deletions in the audio bucket.
 
+SageMaker's messages are told apart by `invocationStatus` and `inferenceId` alone.
 Everything else in a message is a hint: fields come and go between releases, so one that is missing or odd is None.
 """
 
@@ -39,8 +40,16 @@ class ForeignResult:
     """The result of a request that Whisperstack did not send."""
 
 
-def parse_notification(body: str) -> Completed | Failed | EndpointTest | ForeignResult:
-    """Raises ValueError for what is no notification of an asynchronous endpoint."""
+@dataclass(frozen=True)
+class Deletion:
+    """A version of an upload, or a delete marker, is gone or new: another version may be the current one."""
+
+    bucket: str
+    key: str
+
+
+def parse_notification(body: str) -> Completed | Failed | EndpointTest | ForeignResult | Deletion:
+    """Raises ValueError for what is neither a notification of an asynchronous endpoint nor a deletion."""
     try:
         message: Any = json.loads(body)
     except (ValueError, RecursionError):
@@ -52,6 +61,8 @@ def parse_notification(body: str) -> Completed | Failed | EndpointTest | Foreign
     if message.get("Type") == "Notification" and "TopicArn" in message:
         # Taken for a test message, every result would be acknowledged unread.
         raise ValueError("the message is in an SNS envelope; turn on raw message delivery in the subscription")
+    if message.get("detail-type") == "Object Deleted":
+        return _deletion(message)
     if "invocationStatus" not in message:
         return EndpointTest()
     return _result(message)
@@ -70,6 +81,14 @@ def _result(message: dict[str, Any]) -> Completed | Failed | ForeignResult:
             return Failed(*identity, _text(places.get("failureLocation")), _text(message.get("failureReason")) or "")
         case status:
             raise ValueError(f"invocationStatus is {status!r}; known are 'Completed' and 'Failed'")
+
+
+def _deletion(message: dict[str, Any]) -> Deletion:
+    """Source: Amazon S3 user guide, "EventBridge event message structure"."""
+    try:
+        return Deletion(str(message["detail"]["bucket"]["name"]), str(message["detail"]["object"]["key"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError("the message is no S3 event of a deletion; check what feeds the results queue") from error
 
 
 def _text(value: object) -> str | None:

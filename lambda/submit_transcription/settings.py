@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from whisperstack_contract import variables
+from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.options import PartialOptions
 
 
@@ -13,7 +14,7 @@ class Settings:
 
     prompts_from_metadata: whether they may say there what the model is prompted with.
     model_digest: the model that the endpoint serves.
-    invocation_timeout_seconds: how long the endpoint may take for one recording.
+    slots: recordings that the endpoint works on at a time, with all the instances that it may have.
     """
 
     job_table: str
@@ -24,7 +25,8 @@ class Settings:
     default_options: PartialOptions
     prompts_from_metadata: bool
     model_digest: str
-    invocation_timeout_seconds: int
+    times: JobTimes
+    slots: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -38,5 +40,6 @@ class Settings:
             default_options=PartialOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
             prompts_from_metadata=environment[variables.PROMPTS_FROM_METADATA] == "true",
             model_digest=environment[variables.MODEL_DIGEST],
-            invocation_timeout_seconds=int(environment[variables.INVOCATION_TIMEOUT_SECONDS]),
+            times=JobTimes.from_json(environment[variables.JOB_TIMES]),
+            slots=int(environment[variables.ENDPOINT_SLOTS]),
         )

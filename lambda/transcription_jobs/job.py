@@ -1,11 +1,13 @@
 """A job as its row in the table holds it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from whisperstack_contract.errors import ErrorDocument
+from whisperstack_contract.job_table import DEADLINE, RECEIVED_AT, WORK_SECONDS
 from whisperstack_contract.jobs import JobState, SourceVersion
+from whisperstack_contract.receipt import CostReceipt
 
 UNKNOWN_CONTENT_TYPE: Final = "application/octet-stream"
 
@@ -18,6 +20,7 @@ class Ending:
     outputs: Mapping[str, str]
     current: bool
     error: ErrorDocument | None = None
+    receipt: CostReceipt | None = None
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Job:
     """options: JSON, frozen at intake like model_digest: the environment's; once submitted, with the upload's own over them.
 
     created_at, invoked_at, announced_at: ISO 8601, UTC.
-    attempt: 0 before the first one. output_location, failure_location: s3 URIs that SageMaker named for the current attempt.
+    attempt: requests begun so far. failures: those that came back with an error; requeues: those that vanished.
+    content_type: None until the recording is staged. output_location, failure_location: s3 URIs that SageMaker named for the
+    current attempt. received_at, deadline, lost_at: seconds since 1970. deadline: when someone should look after the job, None
+    once it needs nothing; lost_at: when the current attempt counts as vanished. work_seconds: what it is expected to take.
     """
 
     job_id: str
@@ -34,10 +40,16 @@ class Job:
     options: str
     model_digest: str
     created_at: str
+    received_at: int
     run: int = 0
     state: JobState = JobState.RECEIVED
     attempt: int = 0
-    content_type: str = UNKNOWN_CONTENT_TYPE
+    failures: int = 0
+    requeues: int = 0
+    work_seconds: int = 0
+    deadline: int | None = None
+    lost_at: int | None = None
+    content_type: str | None = None
     invoked_at: str | None = None
     output_location: str | None = None
     failure_location: str | None = None
@@ -56,9 +68,19 @@ def new_row(job: Job) -> dict[str, Any]:
         "options": job.options,
         "model_digest": job.model_digest,
         "created_at": job.created_at,
+        RECEIVED_AT: job.received_at,
         "run": job.run,
         "attempt": job.attempt,
+        "failures": job.failures,
+        "requeues": job.requeues,
+        WORK_SECONDS: job.work_seconds,
+        # What an earlier run of the same version has staged serves this one too.
+        **({"content_type": job.content_type} if job.content_type else {}),
     }
+
+
+def _whole(number: Any) -> int | None:
+    return None if number is None else int(number)
 
 
 def ending_attributes(ending: Ending) -> dict[str, Any]:
@@ -71,6 +93,8 @@ def ending_attributes(ending: Ending) -> dict[str, Any]:
         attributes["error_code"] = ending.error.code
         attributes["error_message"] = ending.error.message
         attributes["error_retryable"] = ending.error.retryable
+    if ending.receipt:
+        attributes["receipt"] = asdict(ending.receipt)
     return attributes
 
 
@@ -83,10 +107,16 @@ def job_from_row(job_id: str, row: Mapping[str, Any]) -> Job:
         options=row["options"],
         model_digest=row["model_digest"],
         created_at=row["created_at"],
+        received_at=int(row[RECEIVED_AT]),
         run=int(row["run"]),
         state=state,
         attempt=int(row["attempt"]),
-        content_type=row.get("content_type", UNKNOWN_CONTENT_TYPE),
+        failures=int(row["failures"]),
+        requeues=int(row["requeues"]),
+        work_seconds=int(row[WORK_SECONDS]),
+        deadline=_whole(row.get(DEADLINE)),
+        lost_at=_whole(row.get("lost_at")),
+        content_type=row.get("content_type"),
         invoked_at=row.get("invoked_at"),
         output_location=row.get("output_location"),
         failure_location=row.get("failure_location"),
@@ -99,4 +129,5 @@ def _ending(state: JobState, row: Mapping[str, Any]) -> Ending:
     error = None
     if "error_code" in row:
         error = ErrorDocument(row["error_code"], row["error_message"], row["error_retryable"])
-    return Ending(state, row["outputs"], row["current"], error)
+    receipt = CostReceipt(**row["receipt"]) if "receipt" in row else None
+    return Ending(state, row["outputs"], row["current"], error, receipt)

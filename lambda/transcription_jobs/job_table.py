@@ -1,137 +1,238 @@
 """The job table: every change of a job's state, each one a conditional write."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
 from transcription_jobs.job import Ending, Job, ending_attributes, job_from_row, new_row
-from whisperstack_contract.job_table import ACTIVE, ACTIVE_VALUE, DEADLINE, PARTITION_KEY
-from whisperstack_contract.jobs import JobState, inference_id
-from whisperstack_contract.limits import ASYNC_INVOCATION_TIMEOUT_SECONDS, ASYNC_REQUEST_TTL_SECONDS
+from transcription_jobs.rows import Rows, from_item, to_item
+from whisperstack_contract.job_table import (
+    ACTIVE,
+    ACTIVE_INDEX,
+    DEADLINE,
+    ENDED,
+    ENDED_AT,
+    ENDED_INDEX,
+    PARTITION_KEY,
+    RECEIVED_AT,
+    WORK_SECONDS,
+    ActiveFor,
+)
+from whisperstack_contract.job_times import JobTimes
+from whisperstack_contract.jobs import JobState, inference_id, require_transition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# How long each stage may take before the job counts as lost. The first and the last outlast a few retries of their queue. The
-# endpoint's limits start when it takes the request, and its notification needs a moment: hence the slack.
-_INTAKE_TIME: Final = timedelta(hours=1)
-_INFERENCE_SLACK: Final = timedelta(minutes=15)
-_INFERENCE_TIME: Final = timedelta(seconds=ASYNC_REQUEST_TTL_SECONDS + ASYNC_INVOCATION_TIMEOUT_SECONDS) + _INFERENCE_SLACK
-_ANNOUNCING_TIME: Final = timedelta(minutes=15)
+_PAGE: Final = 1000
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class JobTable:
-    def __init__(self, dynamodb: "DynamoDBClient", name: str, clock: Callable[[], datetime] = utc_now) -> None:
-        self._dynamodb = dynamodb
-        self._name = name
-        self._clock = clock
+@dataclass(frozen=True)
+class ActiveJob:
+    """What the index tells of an unfinished job. It lags behind the row. deadline, received_at: seconds since 1970."""
 
-    def create(self, job: Job) -> bool:
-        """Whether the row is new; an existing one stays as it is."""
-        row = {PARTITION_KEY: job.job_id, **new_row(job), **self._active_for(_INTAKE_TIME)}
-        try:
-            self._dynamodb.put_item(
-                TableName=self._name,
-                Item=_to_item(row),
-                ConditionExpression="attribute_not_exists(#key)",
-                ExpressionAttributeNames={"#key": PARTITION_KEY},
-            )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+    job_id: str
+    deadline: int
+    received_at: int
+    work_seconds: int
+
+
+class JobTable:
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        name: str,
+        times: JobTimes | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.rows = Rows(dynamodb, name)
+        self.times = times or JobTimes()
+        self.clock = clock
+
+    @property
+    def now(self) -> int:
+        """Seconds since 1970."""
+        return int(self.clock().timestamp())
+
+    def create(self, job: Job, wait: int | None = None) -> bool:
+        """Whether the row is new; an existing one stays as it is. wait: seconds until someone should look after it."""
+        wait = self.times.intake if wait is None else wait
+        return self.rows.create(job.job_id, {**new_row(job), **_active(ActiveFor.SUBMISSION, self.now + wait)})
 
     def load(self, job_id: str) -> Job | None:
-        response = self._dynamodb.get_item(TableName=self._name, Key=_to_item({PARTITION_KEY: job_id}), ConsistentRead=True)
-        return job_from_row(job_id, _from_item(response["Item"])) if "Item" in response else None
+        row = self.rows.read(job_id)
+        return job_from_row(job_id, row) if row else None
 
-    def begin_first_attempt(self, job: Job, content_type: str) -> Job | None:
-        """Writes down the job's options and the intent to invoke: received → submitted. None where another was faster."""
-        attempt = 1
-        return self._update(
-            job.job_id,
+    def begin_attempt(self, job: Job, work_seconds: int) -> Job | None:
+        """Writes down what was staged, and the intent to invoke: received → submitted. None where another was faster."""
+        attempt = job.attempt + 1
+        return self._move(
+            job,
+            JobState.SUBMITTED,
             {
-                "state": JobState.SUBMITTED.value,
                 "attempt": attempt,
                 "inference_id": inference_id(job.job_id, attempt),
-                "content_type": content_type,
+                "content_type": job.content_type,
                 "options": job.options,
-                **self._active_for(_INFERENCE_TIME),
+                "lost_at": self.now + self.times.answer,
+                WORK_SECONDS: work_seconds,
+                **_active(ActiveFor.RESULT, self.now + self.times.look),
             },
-            where={"state": JobState.RECEIVED.value},
+        )
+
+    def postpone(self, job: Job, work_seconds: int) -> None:
+        """Writes down what was staged, and keeps the job waiting for room, by its age. Without effect where it has moved on."""
+        self.rows.change(
+            job.job_id,
+            {
+                "content_type": job.content_type,
+                "options": job.options,
+                WORK_SECONDS: work_seconds,
+                **_active(ActiveFor.SUBMISSION, job.received_at if job.attempt == 0 else self.now),
+            },
+            where={"state": job.state.value, "attempt": job.attempt},
         )
 
     def record_invocation(self, job: Job, output_location: str, failure_location: str | None) -> None:
         """Notes that SageMaker has the request. Without effect where a later attempt has begun meanwhile."""
-        changes = {"invoked_at": self._clock().isoformat(), "output_location": output_location}
+        changes = {"invoked_at": self.clock().isoformat(), "output_location": output_location}
         if failure_location:
             changes["failure_location"] = failure_location
         # No condition on the state: a short recording's result can be recorded before this write.
-        self._update(job.job_id, changes, where={"attempt": job.attempt})
+        self.rows.change(job.job_id, changes, where={"attempt": job.attempt})
 
-    def end(self, job: Job, ending: Ending) -> Job | None:
-        """The job's one end state. None where the job has moved on since `job` was loaded, ended or begun another attempt."""
-        where: dict[str, Any] = {"state": job.state.value}
-        # A success counts whichever attempt it comes from.
-        if ending.state is not JobState.SUCCEEDED:
-            where["attempt"] = job.attempt
-        return self._update(
-            job.job_id,
+    def look_again(self, job: Job) -> None:
+        """Puts off the next look at a submitted job."""
+        later = {DEADLINE: self.now + self.times.look}
+        self.rows.change(job.job_id, later, where={"state": job.state.value, "attempt": job.attempt})
+
+    def retry(self, job: Job, *, failed: bool) -> Job | None:
+        """submitted → received, for another attempt: after a while where the last one failed, at once where it vanished.
+
+        None where the job has moved on since `job` was loaded.
+        """
+        counted = replace(job, failures=job.failures + failed, requeues=job.requeues + (not failed))
+        wait = self.times.retry_after(counted.failures) if failed else 0
+        return self._move(
+            job,
+            JobState.RECEIVED,
             {
-                **ending_attributes(ending),
-                "ended_at": self._clock().isoformat(),
-                # It stays in the index until it is announced.
-                **self._active_for(_ANNOUNCING_TIME),
+                "failures": counted.failures,
+                "requeues": counted.requeues,
+                **_active(ActiveFor.SUBMISSION, self.now + wait),
             },
-            where=where,
+            removals=("invoked_at", "output_location", "failure_location", "lost_at"),
         )
 
+    def end(self, job: Job, ending: Ending) -> Job | None:
+        """The job's one end state. None where the job has moved on since `job` was loaded, ended or begun another attempt.
+
+        Whoever ended it announces it; until that can no longer be, nobody else does.
+        """
+        return self._move(
+            job,
+            ending.state,
+            {
+                **ending_attributes(ending),
+                ENDED: ending.state.value,
+                ENDED_AT: self.clock().isoformat(),
+                **_active(ActiveFor.ANNOUNCEMENT, self.now + self.times.announcing),
+            },
+            # A transcript counts whichever attempt it comes from.
+            any_attempt=ending.state.has_transcript,
+        )
+
+    def take_over_announcement(self, job: Job) -> Job | None:
+        """The job, for the one caller that may announce it now; None where it is announced, or someone may be at it."""
+        if job.deadline is None or job.deadline > self.now:
+            return None
+        row = self.rows.change(
+            job.job_id, {DEADLINE: self.now + self.times.announcing}, where={DEADLINE: job.deadline, "state": job.state.value}
+        )
+        return job_from_row(job.job_id, row) if row else None
+
     def mark_announced(self, job: Job) -> None:
-        self._update(
+        self.rows.change(
             job.job_id,
-            {"announced_at": self._clock().isoformat()},
+            {"announced_at": self.clock().isoformat()},
             removals=(ACTIVE, DEADLINE),
             where={"state": job.state.value},
         )
 
-    def _active_for(self, time: timedelta) -> dict[str, Any]:
-        return {ACTIVE: ACTIVE_VALUE, DEADLINE: int((self._clock() + time).timestamp())}
+    def active(self, what: ActiveFor, until: int | None = None) -> Iterator[ActiveJob]:
+        """Unfinished jobs with a deadline of at most `until`, the most overdue first; read by pages as they are asked for."""
+        condition = "#active = :active"
+        values: dict[str, Any] = {":active": what.value}
+        names = {"#active": ACTIVE}
+        if until is not None:
+            condition += " AND #deadline <= :until"
+            names["#deadline"] = DEADLINE
+            values |= {":until": until}
+        for row in self._query(ACTIVE_INDEX, condition, names, values):
+            yield ActiveJob(row[PARTITION_KEY], int(row[DEADLINE]), int(row[RECEIVED_AT]), int(row[WORK_SECONDS]))
 
-    def _update(
-        self, job_id: str, changes: Mapping[str, Any], *, where: Mapping[str, Any], removals: tuple[str, ...] = ()
-    ) -> Job | None:
-        """The job after `changes`, or None where the row does not equal `where`."""
-        # Every name gets a placeholder, as DynamoDB reserves words such as "state".
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in changes)
-        if removals:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in removals)
-        values = {f":{name}": value for name, value in changes.items()}
-        values |= {f":expected_{name}": value for name, value in where.items()}
-        try:
-            response = self._dynamodb.update_item(
-                TableName=self._name,
-                Key=_to_item({PARTITION_KEY: job_id}),
-                UpdateExpression=expression,
-                ConditionExpression=" AND ".join(f"#{name} = :expected_{name}" for name in where),
-                ExpressionAttributeNames={f"#{name}": name for name in (*changes, *removals, *where)},
-                ExpressionAttributeValues=_to_item(values),
-                ReturnValues="ALL_NEW",
+    def ended(self, state: JobState) -> Iterator[str]:
+        """Ids of jobs that ended so, the latest first."""
+        for row in self._query(
+            ENDED_INDEX, "#ended = :ended", {"#ended": ENDED}, {":ended": state.value}, ScanIndexForward=False
+        ):
+            yield row[PARTITION_KEY]
+
+    def missing(self, job_ids: list[str]) -> set[str]:
+        """Those without a row. At most 100 ids."""
+        there: set[str] = set()
+        asked: Any = {
+            self.rows.table: {
+                "Keys": [to_item({PARTITION_KEY: job}) for job in job_ids],
+                "ConsistentRead": True,
+                "ProjectionExpression": PARTITION_KEY,
+            }
+        }
+        while asked:
+            response = self.rows.dynamodb.batch_get_item(RequestItems=asked)
+            there |= {from_item(item)[PARTITION_KEY] for item in response["Responses"][self.rows.table]}
+            asked = response.get("UnprocessedKeys")
+        return set(job_ids) - there
+
+    def _query(
+        self, index: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any], **more: Any
+    ) -> Iterator[dict[str, Any]]:
+        while True:
+            page = self.rows.dynamodb.query(
+                TableName=self.rows.table,
+                IndexName=index,
+                KeyConditionExpression=condition,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=to_item(values),
+                Limit=_PAGE,
+                **more,
             )
-        except self._dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
-        return job_from_row(job_id, _from_item(response["Attributes"]))
+            yield from map(from_item, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _move(
+        self,
+        job: Job,
+        state: JobState,
+        changes: Mapping[str, Any],
+        *,
+        any_attempt: bool = False,
+        removals: tuple[str, ...] = (),
+    ) -> Job | None:
+        require_transition(job.state, state)
+        where: dict[str, Any] = {"state": job.state.value}
+        if not any_attempt:
+            where["attempt"] = job.attempt
+        row = self.rows.change(job.job_id, {**changes, "state": state.value}, where=where, removals=removals)
+        return job_from_row(job.job_id, row) if row else None
 
 
-def _to_item(values: Mapping[str, Any]) -> dict[str, Any]:
-    serialize = TypeSerializer().serialize
-    return {name: serialize(value) for name, value in values.items()}
-
-
-def _from_item(item: Mapping[str, Any]) -> dict[str, Any]:
-    deserialize = TypeDeserializer().deserialize
-    return {name: deserialize(value) for name, value in item.items()}
+def _active(what: ActiveFor, deadline: int) -> dict[str, Any]:
+    return {ACTIVE: what.value, DEADLINE: deadline}

@@ -1,11 +1,15 @@
 """The objects in which a job's result reaches its user.
 
-The current version of an upload owns its name; the result of any other lies under the job's own id. An earlier version's
-transcript stays where it is until a current version has a new one.
+Every result lies under its job's own id, for good. The version that S3 calls current owns the names that are made from the
+upload's key, and they hold a copy of its result; an earlier version's transcript stays there until a current one has its own.
+
+Such a name is a pointer that is only ever moved by a conditional write: what lies there is looked at first, then whether the
+version is still current, and the copy is written only over what was seen. Of two recordings of one key that are recorded at
+the same time, the one that is no longer current then either sees that it is not, or fails to write and looks again.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -14,6 +18,7 @@ from whisperstack_contract import keys
 from whisperstack_contract.errors import ErrorDocument
 from whisperstack_contract.jobs import JobState, SourceVersion
 from whisperstack_contract.options import JSON_FORMAT, TranscriptionOptions
+from whisperstack_contract.receipt import CostReceipt
 from whisperstack_contract.subtitles import RENDERERS
 from whisperstack_contract.transcript import Transcript
 
@@ -31,6 +36,15 @@ CONTENT_TYPES: Final = {
     keys.ERROR_SUFFIX: "application/json; charset=utf-8",
 }
 
+# Another write came in between. Source: S3 user guide, "Conditional writes": 412 for a condition that does not hold, 409 for a
+# write at the same time, 404 for an object to replace that has been deleted.
+_OVERTAKEN: Final = frozenset({404, 409, 412})
+_TRIES: Final = 10
+
+
+class NameContestedError(Exception):
+    """Others kept writing the same name; a later try finds it quiet."""
+
 
 def render(transcript: Transcript, options: TranscriptionOptions) -> dict[str, bytes]:
     """The JSON and the renderings that the options ask for, by suffix.
@@ -46,45 +60,109 @@ class ResultObjects:
         self._s3 = s3
         self.bucket: Final = transcripts_bucket
 
-    def write_transcript(self, job: Job, renderings: Mapping[str, bytes]) -> Ending:
-        current = self._is_current(job.source)
-        outputs = {
-            suffix: keys.transcript_key(job.source.key, suffix) if current else keys.version_key(job.job_id, suffix)
-            for suffix in renderings
-        }
+    def write_transcript(self, job: Job, renderings: Mapping[str, bytes], state: JobState, receipt: CostReceipt) -> Ending:
+        """Writes a result under its job's id, and under the upload's name if that is the job's."""
         for suffix, body in renderings.items():
-            self._put(outputs[suffix], body, CONTENT_TYPES[suffix])
-        return Ending(JobState.SUCCEEDED, outputs, current)
+            self._put(keys.version_key(job.job_id, suffix), body)
+        current = self.publish(job.source, renderings)
+        outputs = {suffix: _output_key(job, suffix, current) for suffix in renderings}
+        return Ending(state, outputs, current, receipt=receipt)
 
     def write_error(self, job: Job, error: ErrorDocument, state: JobState) -> Ending:
-        current = self._is_current(job.source)
-        key = self._error_key(job, current)
-        self._put(key, error.to_json().encode(), CONTENT_TYPES[keys.ERROR_SUFFIX])
-        return Ending(state, {"error": key}, current, error)
+        body = error.to_json().encode()
+        self._put(keys.version_key(job.job_id, keys.ERROR_SUFFIX), body)
+        current = self.publish(job.source, {keys.ERROR_SUFFIX: body})
+        return Ending(state, {"error": _output_key(job, keys.ERROR_SUFFIX, current)}, current, error)
+
+    def publish(self, source: SourceVersion, renderings: Mapping[str, bytes]) -> bool:
+        """Whether the version is current. If so, its upload's names now hold `renderings`. Raises NameContestedError."""
+        bodies = {keys.result_key(source.key, suffix): body for suffix, body in renderings.items()}
+        for _ in range(_TRIES):
+            before = {name: self._etag(name) for name in bodies}
+            if not self.is_current(source):
+                return False
+            if all(self._replace(name, body, before[name]) for name, body in bodies.items()):
+                return True
+        raise NameContestedError("the names of an upload's results kept changing while they were written")
+
+    def read_renderings(self, job_id: str, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """What lies under a job's id of its transcript."""
+        found = {}
+        for suffix in suffixes:
+            found[suffix] = self._s3.get_object(Bucket=self.bucket, Key=keys.version_key(job_id, suffix))["Body"].read()
+        return found
 
     def remove_error(self, job: Job) -> None:
-        """Removes the error document that the job's success contradicts, if there is one."""
-        key = self._error_key(job, self._is_current(job.source))
-        # Deleting what is not there would leave a delete marker for every transcript.
-        if self._head(self.bucket, key):
-            self._s3.delete_object(Bucket=self.bucket, Key=key)
+        """Removes the error documents that the job's success contradicts, if there are any."""
+        self._remove(keys.version_key(job.job_id, keys.ERROR_SUFFIX))
+        name = keys.result_key(job.source.key, keys.ERROR_SUFFIX)
+        for _ in range(_TRIES):
+            before = self._etag(name)
+            if before is None or not self.is_current(job.source) or self._remove(name, before):
+                return
+        raise NameContestedError("the error document of an upload kept changing while it was removed")
 
-    def _is_current(self, source: SourceVersion) -> bool:
-        head = self._head(source.bucket, source.key)
-        return head is not None and head.get("VersionId") == source.version_id
+    def remove_transcript(self, job: Job, renderings: Mapping[str, bytes]) -> None:
+        """Removes what `write_transcript` wrote, where it still is what lies there."""
+        for suffix, body in renderings.items():
+            self._remove(keys.version_key(job.job_id, suffix))
+            name = keys.result_key(job.source.key, suffix)
+            before = self._etag(name)
+            if before and self._s3.get_object(Bucket=self.bucket, Key=name, IfMatch=before)["Body"].read() == body:
+                self._remove(name, before)
+
+    def is_current(self, source: SourceVersion) -> bool:
+        return self.current_version(source.bucket, source.key) == source.version_id
+
+    def current_version(self, bucket: str, key: str) -> str | None:
+        """None where there is no such object, or a delete marker hides it."""
+        head = self._head(bucket, key)
+        return head["VersionId"] if head else None
+
+    def _etag(self, key: str) -> str | None:
+        head = self._head(self.bucket, key)
+        return head["ETag"] if head else None
 
     def _head(self, bucket: str, key: str) -> "HeadObjectOutputTypeDef | None":
-        """None where there is no such object, or a delete marker hides it."""
         try:
             return self._s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            if _status(error) == 404:
                 return None
             raise
 
-    def _put(self, key: str, body: bytes, content_type: str) -> None:
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
+    def _put(self, key: str, body: bytes, **condition: Any) -> None:
+        content_type = next(kind for suffix, kind in CONTENT_TYPES.items() if key.endswith(f".{suffix}"))
+        self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
 
-    @staticmethod
-    def _error_key(job: Job, current: bool) -> str:
-        return keys.error_key(job.source.key) if current else keys.version_key(job.job_id, keys.ERROR_SUFFIX)
+    def _replace(self, key: str, body: bytes, before: str | None) -> bool:
+        """Whether what was at `key` before, None for nothing, was still there and has been replaced."""
+        condition = {"IfMatch": before} if before else {"IfNoneMatch": "*"}
+        try:
+            self._put(key, body, **condition)
+        except ClientError as error:
+            if _status(error) in _OVERTAKEN:
+                return False
+            raise
+        return True
+
+    def _remove(self, key: str, before: str | None = None) -> bool:
+        before = before or self._etag(key)
+        # Deleting what is not there would leave a delete marker for every transcript.
+        if before is None:
+            return True
+        try:
+            self._s3.delete_object(Bucket=self.bucket, Key=key, IfMatch=before)
+        except ClientError as error:
+            if _status(error) in _OVERTAKEN:
+                return False
+            raise
+        return True
+
+
+def _output_key(job: Job, suffix: str, current: bool) -> str:
+    return keys.result_key(job.source.key, suffix) if current else keys.version_key(job.job_id, suffix)
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -32,6 +32,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
         functions,
         role_access,
         runtime_api,
+        schedules,
         state_machines,
         transform_jobs,
     )
@@ -51,6 +52,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     server = make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
     threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True).start()
     sources.start()
+    schedules.Schedules(surroundings).start()
     surroundings.ready_file.touch()
 
     def stop() -> None:

@@ -15,6 +15,8 @@ UNCALLED = {
     ("*Role", "logs:*"): "Lambda and SageMaker write logs",
     ("*Role", "xray:*"): "Lambda writes traces",
     ("*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
+    ("ReconciliationReconcileRole", "*"): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
+    ("ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
     ("ModelRole", "ecr:*"): "SageMaker fetches the image",
     ("ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
 }

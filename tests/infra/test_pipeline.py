@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from reconcile_jobs.settings import Settings as ReconcileSettings
 from record_result.settings import Settings as RecordSettings
 from submit_transcription.settings import Settings as SubmitSettings
+from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.options import PartialOptions
 
 FUNCTIONS = ["IntakeSubmit", "ResultsRecord"]
@@ -115,7 +117,50 @@ def test_the_submit_function_gets_every_setting_that_it_reads(asynchronous):
 
 
 def test_the_record_function_gets_every_setting_that_it_reads(asynchronous):
-    RecordSettings.from_environment(dict.fromkeys(variables(asynchronous, "ResultsRecord"), "x"))
+    given = variables(asynchronous, "ResultsRecord")
+    settings = RecordSettings.from_environment(
+        {name: value if isinstance(value, str) else "x" for name, value in given.items()}
+    )
+    assert (settings.instances.instance_type, settings.instances.usd_per_hour) == ("ml.g4dn.xlarge", 0.736)
+
+
+def test_all_functions_agree_on_times_and_slots(asynchronous):
+    functions = [*FUNCTIONS, "ReconciliationReconcile"]
+    for name in ("WHISPERSTACK_JOB_TIMES", "WHISPERSTACK_ENDPOINT_SLOTS"):
+        assert len({variables(asynchronous, function)[name] for function in functions}) == 1
+
+
+def test_whoever_ends_a_job_is_done_with_announcing_it_before_another_may(asynchronous):
+    announcing = JobTimes.from_json(variables(asynchronous, "IntakeSubmit")["WHISPERSTACK_JOB_TIMES"]).announcing
+    for function in (*FUNCTIONS, "ReconciliationReconcile"):
+        assert asynchronous.resource("AWS::Lambda::Function", function)["Timeout"] < announcing
+
+
+def test_the_reconcile_function_gets_every_setting_that_it_reads_and_runs_every_five_minutes(asynchronous):
+    given = variables(asynchronous, "ReconciliationReconcile")
+    ReconcileSettings.from_environment({name: value if isinstance(value, str) else "x" for name, value in given.items()})
+    assert asynchronous.resource("AWS::Events::Rule", "ReconciliationSchedule")["ScheduleExpression"] == "rate(5 minutes)"
+
+
+def test_the_reconcile_function_finds_and_sends_and_changes_no_transcript(asynchronous):
+    role = "ReconciliationReconcileRole"
+    errors = ["/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
+    assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == errors
+    assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == errors
+    (index,) = asynchronous.allowed(role, "dynamodb:Query")
+    assert index.endswith("/index/active-by-deadline")
+    assert asynchronous.allowed(role, "dynamodb:Scan") == []
+    assert len(asynchronous.allowed(role, "sqs:SendMessage")) == 2
+    assert asynchronous.allowed(role, "sagemaker:*") == []
+
+
+def test_deletions_below_incoming_reach_the_results_queue(asynchronous):
+    rule = asynchronous.resource("AWS::Events::Rule", "ResultsDeletions")
+    assert rule["EventPattern"]["detail-type"] == ["Object Deleted"]
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
+    (target,) = rule["Targets"]
+    assert target["Arn"]["Fn::GetAtt"][0].startswith("ResultsWorkQueue")
+    assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("ResultsUndeliveredNotifications")
 
 
 def test_the_submit_function_reads_uploads_and_writes_staged_copies_and_errors_only(asynchronous):
@@ -133,9 +178,9 @@ def test_the_record_function_reads_what_it_needs_and_writes_results_only(asynchr
     results = [*removable, "/transcripts-by-hash/*", "/transcripts/*", "/versions/*"]
     assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == sorted(results)
     assert sorted(below(asynchronous.allowed(role, "s3:GetObject"))) == sorted(
-        ["/incoming/*", "/raw/*", "/failures/*", *removable]
+        ["/incoming/*", "/raw/*", "/failures/*", *results]
     )
-    assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == removable
+    assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == sorted(results)
 
 
 @pytest.mark.parametrize(

@@ -102,12 +102,13 @@ def test_the_job_table_is_encrypted_recoverable_and_paid_by_request(storage):
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_the_job_table_has_the_key_and_the_index_of_the_contract(storage):
+def test_the_job_table_has_the_key_and_the_indexes_of_the_contract(storage):
     table = storage.resource("AWS::DynamoDB::Table")
     assert table["KeySchema"] == [{"AttributeName": "pk", "KeyType": "HASH"}]
-    (index,) = table["GlobalSecondaryIndexes"]
-    assert index["IndexName"] == "active-by-deadline"
-    assert [part["AttributeName"] for part in index["KeySchema"]] == ["active", "deadline"]
+    indexes = {
+        index["IndexName"]: [part["AttributeName"] for part in index["KeySchema"]] for index in table["GlobalSecondaryIndexes"]
+    }
+    assert indexes == {"active-by-deadline": ["active", "deadline"], "ended-by-time": ["ended", "ended_at"]}
     assert {"AttributeName": "deadline", "AttributeType": "N"} in table["AttributeDefinitions"]
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
+from reconcile_jobs import handler as reconcile_jobs
 from record_result import handler as record_result
 from submit_transcription import handler as submit_transcription
 from tests.unit.pipeline import CONTEXT, REGION, Pipeline, object_created, sqs_event
@@ -38,7 +39,8 @@ def new_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Pipel
 
     def stop() -> None:
         submit_transcription.submission.cache_clear()
-        record_result.recording.cache_clear()
+        record_result.room.cache_clear()
+        reconcile_jobs.reconciliation.cache_clear()
         while mocks:
             mocks.pop().stop()
 
@@ -81,10 +83,24 @@ def record(wire: Wire) -> Callable[..., list[bool]]:
 
 
 @pytest.fixture
+def reconcile(pipeline: Pipeline, submit: Callable[..., list[bool]], record: Callable[..., list[bool]]) -> Callable[[], dict]:
+    """Runs the reconciler, and then the other functions on what it sent them; what it found, by metric."""
+
+    def run() -> dict[str, int]:
+        found = reconcile_jobs.lambda_handler({}, CONTEXT)
+        for queue, deliver in ((pipeline.intake, submit), (pipeline.results, record)):
+            for body in pipeline.received(queue):
+                assert deliver(body) == [True], body
+        return found
+
+    return run
+
+
+@pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the functions write to their logs."""
     stream = io.StringIO()
-    for handler in (submit_transcription, record_result):
+    for handler in (submit_transcription, record_result, reconcile_jobs):
         monkeypatch.setattr(handler.logger.registered_handler, "stream", stream)
     return stream
 

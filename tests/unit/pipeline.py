@@ -10,7 +10,10 @@ import boto3
 
 from whisperstack_contract import keys, variables
 from whisperstack_contract.announcements import Announcement
+from whisperstack_contract.job_table import ActiveFor
+from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.jobs import SourceVersion, inference_id, job_id
+from whisperstack_contract.receipt import Instances
 from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript
 
 AUDIO_BUCKET = "audio"
@@ -18,11 +21,14 @@ TRANSCRIPTS_BUCKET = "transcripts"
 TABLE = "jobs"
 ENDPOINT = "whisper"
 REGION = "us-east-1"
+# One failure is the end, where a test does not ask for more.
+TIMES = JobTimes(invocation_timeout=1800, attempts=1)
 
 CONTEXT = SimpleNamespace(
     aws_request_id="request",
     function_name="function",
     memory_limit_in_mb=128,
+    get_remaining_time_in_millis=lambda: 300_000,
     invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:function",
 )
 
@@ -42,6 +48,8 @@ class Pipeline:
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         _create_job_table(self.dynamodb)
         self.topic = self.sns.create_topic(Name="announcements")["TopicArn"]
+        self.intake = self.sqs.create_queue(QueueName="intake")["QueueUrl"]
+        self.results = self.sqs.create_queue(QueueName="results")["QueueUrl"]
         self.queue = self.sqs.create_queue(QueueName="user")["QueueUrl"]
         queue_arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
@@ -56,7 +64,11 @@ class Pipeline:
             variables.ANNOUNCEMENTS_TOPIC: self.topic,
             variables.DEFAULT_OPTIONS: '{"language": "en"}',
             variables.PROMPTS_FROM_METADATA: "false",
-            variables.INVOCATION_TIMEOUT_SECONDS: "1800",
+            variables.JOB_TIMES: TIMES.to_json(),
+            variables.ENDPOINT_SLOTS: "3",
+            variables.INSTANCES: Instances("ml.g5.xlarge", 1, 1.408, "2026-11-22").to_json(),
+            variables.INTAKE_QUEUE: self.intake,
+            variables.RESULTS_QUEUE: self.results,
             variables.MODEL_DIGEST: "d" * 64,
         }
 
@@ -65,7 +77,13 @@ class Pipeline:
         return SourceVersion(AUDIO_BUCKET, key, version)
 
     def row(self, source: SourceVersion) -> dict[str, Any]:
-        item = self.dynamodb.get_item(TableName=TABLE, Key={"pk": {"S": job_id(source)}}, ConsistentRead=True)["Item"]
+        row = self.row_if_there(source)
+        assert row
+        return row
+
+    def row_if_there(self, source: SourceVersion) -> dict[str, Any]:
+        key = {"pk": {"S": job_id(source)}}
+        item = self.dynamodb.get_item(TableName=TABLE, Key=key, ConsistentRead=True).get("Item", {})
         return {name: next(iter(value.values())) for name, value in item.items()}
 
     def change_row(self, source: SourceVersion, **changes: dict[str, Any]) -> None:
@@ -76,16 +94,22 @@ class Pipeline:
         )
 
     def jobs(self) -> int:
-        return self.dynamodb.scan(TableName=TABLE)["Count"]
+        return sum("source_key" in item for item in self.dynamodb.scan(TableName=TABLE)["Items"])
 
     def active_jobs(self) -> list[str]:
-        found = self.dynamodb.query(
-            TableName=TABLE,
-            IndexName="active-by-deadline",
-            KeyConditionExpression="active = :active",
-            ExpressionAttributeValues={":active": {"S": "active"}},
-        )
-        return [item["pk"]["S"] for item in found["Items"]]
+        found = []
+        for what in ActiveFor:
+            found += self.dynamodb.query(
+                TableName=TABLE,
+                IndexName="active-by-deadline",
+                KeyConditionExpression="active = :active",
+                ExpressionAttributeValues={":active": {"S": what.value}},
+            )["Items"]
+        return [item["pk"]["S"] for item in found]
+
+    def make_due(self, source: SourceVersion) -> None:
+        """Lets the time pass until someone should look after the job."""
+        self.change_row(source, deadline={"N": "1"})
 
     def keys(self, bucket: str, prefix: str = "") -> set[str]:
         return {entry["Key"] for entry in self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])}
@@ -105,6 +129,15 @@ class Pipeline:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
         return received
 
+    def received(self, queue: str) -> list[str]:
+        """The bodies in a queue, which is empty then."""
+        bodies = []
+        while batch := self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=0).get("Messages"):
+            for message in batch:
+                bodies.append(message["Body"])
+                self.sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+        return bodies
+
     def endpoint_answers(self, source: SourceVersion, body: bytes, attempt: int = 1) -> str:
         """What the endpoint writes; gives its location."""
         key = f"{keys.RAW_PREFIX}{keys.raw_extension(job_id(source), attempt)}/{keys.RAW_FILENAME}"
@@ -121,6 +154,8 @@ def _create_job_table(dynamodb: Any) -> None:
             {"AttributeName": "pk", "AttributeType": "S"},
             {"AttributeName": "active", "AttributeType": "S"},
             {"AttributeName": "deadline", "AttributeType": "N"},
+            {"AttributeName": "ended", "AttributeType": "S"},
+            {"AttributeName": "ended_at", "AttributeType": "S"},
         ],
         GlobalSecondaryIndexes=[
             {
@@ -129,8 +164,16 @@ def _create_job_table(dynamodb: Any) -> None:
                     {"AttributeName": "active", "KeyType": "HASH"},
                     {"AttributeName": "deadline", "KeyType": "RANGE"},
                 ],
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["received_at", "work_seconds"]},
+            },
+            {
+                "IndexName": "ended-by-time",
+                "KeySchema": [
+                    {"AttributeName": "ended", "KeyType": "HASH"},
+                    {"AttributeName": "ended_at", "KeyType": "RANGE"},
+                ],
                 "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
+            },
         ],
     )
 

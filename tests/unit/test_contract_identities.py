@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from tests.unit.strange_keys import STRANGE_KEYS
 from whisperstack_contract import keys
-from whisperstack_contract.jobs import END_STATES, JobState, SourceVersion, inference_id, job_id, parse_inference_id
+from whisperstack_contract.jobs import (
+    END_STATES,
+    TRANSITIONS,
+    JobState,
+    SourceVersion,
+    inference_id,
+    job_id,
+    parse_inference_id,
+    require_transition,
+)
 from whisperstack_contract.limits import INFERENCE_ID_CHARS, S3_KEY_BYTES
 from whisperstack_contract.subtitles import RENDERERS
 
@@ -121,4 +130,26 @@ def test_a_model_archive_is_named_by_its_digest():
 
 
 def test_end_states_are_those_that_nothing_follows():
-    assert {state for state in JobState if state.is_end} == END_STATES == {"succeeded", "failed", "rejected"}
+    assert {state for state in JobState if state.is_end} == END_STATES
+    assert {"succeeded", "partial", "failed", "rejected", "expired"} == END_STATES
+
+
+@given(st.sampled_from(JobState), st.sampled_from(JobState))
+def test_a_job_moves_only_as_the_table_of_transitions_says(before: JobState, after: JobState):
+    if after in TRANSITIONS[before]:
+        require_transition(before, after)
+        return
+    with pytest.raises(ValueError, match=rf"from {before} to {after}"):
+        require_transition(before, after)
+
+
+def test_every_state_can_be_reached_from_the_first_and_leads_to_an_end():
+    def reached(start: JobState) -> set[JobState]:
+        found, new = set(), {start}
+        while new:
+            found |= new
+            new = {following for state in new for following in TRANSITIONS[state]} - found
+        return found
+
+    assert reached(JobState.RECEIVED) == set(JobState)
+    assert all(reached(state) & END_STATES for state in JobState)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from record_result.endpoint_output import renderings_or_error
+from record_result.endpoint_output import Result, read_result
 from record_result.failure import error_from_reason
 from tests.unit.pipeline import transcript
 from tests.unit.test_notification import json_values
@@ -24,7 +24,9 @@ def assert_storable(error: ErrorDocument) -> None:
 
 
 def test_the_transcript_is_told_its_job():
-    renderings = renderings_or_error(transcript().to_json().encode(), "job", TranscriptionOptions())
+    result = read_result(transcript().to_json().encode(), "job", TranscriptionOptions())
+    assert isinstance(result, Result)
+    renderings = result.renderings
 
     assert Transcript.from_json(renderings["json"]).whisperstack.job_id == "job"
     assert renderings.keys() == {"json", "txt", "srt", "vtt"}
@@ -32,9 +34,10 @@ def test_the_transcript_is_told_its_job():
 
 @pytest.mark.parametrize("formats", [(), ("tsv",), ("json", "vtt", "txt")])
 def test_only_what_was_asked_for_is_rendered_and_the_json_always(formats: tuple[str, ...]):
-    renderings = renderings_or_error(transcript().to_json().encode(), "job", TranscriptionOptions(formats=formats))
+    result = read_result(transcript().to_json().encode(), "job", TranscriptionOptions(formats=formats))
 
-    assert renderings.keys() == {"json", *formats}
+    assert isinstance(result, Result)
+    assert result.renderings.keys() == {"json", *formats}
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
@@ -43,12 +46,12 @@ def test_only_what_was_asked_for_is_rendered_and_the_json_always(formats: tuple[
 @example(b'{"error": {"code": "not_audio", "message": "\\ud800", "retryable": false}}')
 @example(b'{"whisperstack": {"schema_version": "\\ud800"}}')
 def test_no_output_makes_the_reader_fail(body: bytes):
-    assert_storable(renderings_or_error(body, "job", TranscriptionOptions()))
+    assert_storable(read_result(body, "job", TranscriptionOptions()))
 
 
 @given(st.sampled_from(sorted(VALID)), json_values)
 def test_no_odd_field_makes_the_reader_fail(field: str, value: object):
-    found = renderings_or_error(json.dumps(VALID | {field: value}).encode(), "job", TranscriptionOptions())
+    found = read_result(json.dumps(VALID | {field: value}).encode(), "job", TranscriptionOptions())
     if isinstance(found, ErrorDocument):
         assert_storable(found)
 
@@ -62,7 +65,7 @@ def test_no_odd_field_makes_the_reader_fail(field: str, value: object):
 @example("avg_logprob", float("-inf"))
 def test_no_odd_segment_makes_the_reader_fail(field: str, value: object):
     segment = VALID["segments"][0] | {field: value}
-    found = renderings_or_error(json.dumps(VALID | {"segments": [segment]}).encode(), "job", TranscriptionOptions())
+    found = read_result(json.dumps(VALID | {"segments": [segment]}).encode(), "job", TranscriptionOptions())
     if isinstance(found, ErrorDocument):
         assert_storable(found)
 

@@ -74,7 +74,8 @@ def test_objects_come_before_the_end_state_and_the_announcement_after(pipeline: 
     record(completed(source, pipeline.endpoint_answers(source, TRANSCRIPT)))
 
     steps = [name for name in wire.operations if name in ("PutObject", "UpdateItem", "Publish")]
-    assert steps == ["PutObject"] * 4 + ["UpdateItem", "Publish", "UpdateItem"]
+    # Under the job's id, then under the upload's name; the end; the announcement and its mark; and what was learned of it.
+    assert steps == ["PutObject"] * 8 + ["UpdateItem", "Publish", "UpdateItem", "UpdateItem"]
 
 
 @pytest.mark.parametrize("key", STRANGE_KEYS.values(), ids=STRANGE_KEYS)
@@ -184,7 +185,7 @@ def test_an_output_that_is_not_there_is_looked_for_again(pipeline: Pipeline, sub
 def test_an_output_that_may_not_be_read_is_tried_again(pipeline: Pipeline, submitted, record):
     source = submitted()
     notification = completed(source, pipeline.endpoint_answers(source, TRANSCRIPT))
-    with Stubber(handler.recording().output._s3) as s3:
+    with Stubber(handler.room().recording.output._s3) as s3:
         s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
         assert record(notification) == [False]
 
@@ -202,7 +203,7 @@ def test_a_result_of_a_job_without_a_row_is_not_swallowed(pipeline: Pipeline, re
 
 def test_a_result_of_a_job_that_was_never_submitted_is_not_swallowed(pipeline: Pipeline, submitted, record):
     source = submitted()
-    pipeline.change_row(source, state={"S": "received"})
+    pipeline.change_row(source, state={"S": "received"}, attempt={"N": "0"})
 
     assert record(failed(source)) == [False]
 

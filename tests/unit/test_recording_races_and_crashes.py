@@ -134,7 +134,7 @@ def test_a_new_attempt_that_overtakes_a_failure_goes_on(pipeline: Pipeline, sour
 def test_a_result_that_overtakes_the_note_of_its_invocation_is_recorded(pipeline: Pipeline, submit, record, wire: Wire):
     source = pipeline.upload("incoming/a.mp3")
     success = _success(pipeline, source)
-    wire.crash_before_call(5)
+    wire.crash_before_call(7)
     with pytest.raises(Crash):
         submit(object_created(source))
     assert "invoked_at" not in pipeline.row(source)
@@ -166,6 +166,12 @@ def test_a_job_ends_once_and_is_announced_wherever_the_function_dies(
         with pytest.raises(Crash):
             deliver(pipeline, source)
         ended_before = pipeline.row(source).get("ended_at")
+        told_before = "announced_at" in pipeline.row(source)
+        if ended_before and not told_before:
+            # Whoever ended it may still be at it; until that cannot be, nobody else tells.
+            assert deliver(pipeline, source) == [True]
+            assert "announced_at" not in pipeline.row(source)
+            pipeline.make_due(source)
 
         assert deliver(pipeline, source) == [True], number
 
@@ -192,12 +198,13 @@ def test_an_announcement_never_precedes_its_objects(pipeline: Pipeline, source, 
 
 def test_an_end_stays_in_the_index_until_it_is_announced(pipeline: Pipeline, source, record):
     success = _success(pipeline, source)
-    with Stubber(handler.recording().outbox._sns) as sns:
+    with Stubber(handler.room().recording.outbox._sns) as sns:
         sns.add_client_error("publish", "Throttled")
         assert record(success) == [False]
     assert pipeline.row(source)["state"] == "succeeded"
     assert pipeline.active_jobs() == [job_id(source)]
     assert float(pipeline.row(source)["deadline"]) < time.time() + 3600
+    pipeline.make_due(source)
 
     assert record(success) == [True]
 
@@ -209,4 +216,6 @@ def test_the_row_is_read_consistently(pipeline: Pipeline, source, record, wire: 
     """A stale row would bring back a job that has ended."""
     record(_success(pipeline, source))
 
-    assert wire.parameters("GetItem")["ConsistentRead"] is True
+    reads = [parameters for operation, parameters in wire.calls if operation == "GetItem"]
+    assert reads
+    assert all(read["ConsistentRead"] is True for read in reads)

@@ -39,7 +39,8 @@ def test_an_upload_is_copied_and_sent_to_the_endpoint(pipeline: Pipeline, submit
     assert row["output_location"].startswith("s3://")
     assert row["failure_location"].startswith("s3://")
     assert row["invoked_at"] > row["created_at"]
-    assert float(row["deadline"]) == pytest.approx(time.time() + 21600 + 3600, abs=3600)
+    assert float(row["lost_at"]) == pytest.approx(time.time() + 21600 + 1800 + 900, abs=60)
+    assert float(row["deadline"]) < float(row["lost_at"])
     assert pipeline.active_jobs() == [job]
 
 
@@ -47,7 +48,7 @@ def test_the_intent_is_written_before_the_endpoint_is_called(pipeline: Pipeline,
     submit(object_created(pipeline.upload("incoming/a.mp3")))
 
     assert wire.operations == [
-        "PutItem", "HeadObject", "CopyObject", "UpdateItem", "InvokeEndpointAsync", "UpdateItem",
+        "PutItem", "HeadObject", "CopyObject", "GetItem", "UpdateItem", "UpdateItem", "InvokeEndpointAsync", "UpdateItem",
     ]  # fmt: skip
 
 

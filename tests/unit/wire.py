@@ -57,6 +57,27 @@ class Wire:
 
         self._interruption = crash
 
+    def run_before_call(self, number: int, action: Callable[[], object]) -> None:
+        """Runs `action` once, before the number-th call from now, counted from 0."""
+        end = len(self.calls) + number
+
+        def run(_operation: str, _parameters: dict[str, Any]) -> None:
+            if len(self.calls) >= end:
+                self._interruption = None
+                action()
+
+        self._interruption = run
+
+    def crash_before(self, operation: str) -> None:
+        """Once, before the next call of that operation."""
+
+        def crash(called: str, _parameters: dict[str, Any]) -> None:
+            if called == operation:
+                self._interruption = None
+                raise Crash
+
+        self._interruption = crash
+
     def run_before_state(self, state: str, action: Callable[[], object]) -> None:
         """Runs `action` once, just before a row is changed to `state`: another process is that much faster."""
 

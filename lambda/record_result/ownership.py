@@ -1,0 +1,43 @@
+"""Whose result a key's names hold after a version was deleted, or brought back: the one that S3 now calls current."""
+
+from dataclasses import dataclass
+
+from record_result.notification import Deletion
+from transcription_jobs.job import Job
+from transcription_jobs.job_table import JobTable
+from transcription_jobs.result_objects import ResultObjects
+from whisperstack_contract import keys
+from whisperstack_contract.jobs import SourceVersion, job_id
+
+
+@dataclass(frozen=True)
+class Ownership:
+    jobs: JobTable
+    objects: ResultObjects
+    audio_bucket: str
+
+    def settle(self, deletion: Deletion) -> str | None:
+        """The job whose result the names now hold; None where no version is current, or the current one has no result yet.
+
+        Raises ValueError for a bucket that is not ours.
+        """
+        if deletion.bucket != self.audio_bucket:
+            raise ValueError(f"the deletion is in {deletion.bucket!r}, not in the audio bucket; check the rule")
+        keys.name_of(deletion.key)
+        version = self.objects.current_version(deletion.bucket, deletion.key)
+        job = self._ended_job(SourceVersion(deletion.bucket, deletion.key, version)) if version else None
+        if job is None or job.ending is None:
+            return None
+        if job.ending.error:
+            owns = self.objects.publish(job.source, {keys.ERROR_SUFFIX: job.ending.error.to_json().encode()})
+        else:
+            owns = self.objects.publish(job.source, self.objects.read_renderings(job.job_id, job.ending.outputs))
+            self.objects.remove_error(job)
+        return job.job_id if owns else None
+
+    def _ended_job(self, source: SourceVersion) -> Job | None:
+        """The version's last run that has ended."""
+        found, run = None, 0
+        while job := self.jobs.load(job_id(source, run)):
+            found, run = job if job.ending else found, run + 1
+        return found

@@ -1,0 +1,71 @@
+"""EventBridge rules with a rate: invokes their functions, as moto does not."""
+
+import json
+import logging
+import re
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.emulator.surroundings import ACCOUNT, REGION, Surroundings
+
+_log = logging.getLogger(__name__)
+
+_DISCOVERY_SECONDS: Final = 1.0
+_RATE: Final = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
+
+
+class Schedules:
+    """One thread that looks which rules are due. A rule runs first when its time has passed once, as in EventBridge."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._due: dict[str, float] = {}
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="schedules", daemon=True).start()
+
+    def _run(self) -> None:
+        events = self._surroundings.client("events")
+        while True:
+            try:
+                for rule in events.list_rules()["Rules"]:
+                    if self._is_due(rule):
+                        for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
+                            threading.Thread(target=self._invoke, args=(rule, target["Arn"]), daemon=True).start()
+            except (BotoCoreError, ClientError):
+                _log.exception("looking for schedules")
+            time.sleep(_DISCOVERY_SECONDS)
+
+    def _is_due(self, rule: dict[str, Any]) -> bool:
+        match = _RATE.fullmatch(rule.get("ScheduleExpression", ""))
+        if match is None or rule["State"] != "ENABLED":
+            return False
+        every, now = int(match[1]) * _SECONDS[match[2]], time.monotonic()
+        due = self._due.setdefault(rule["Arn"], now + every)
+        if now < due:
+            return False
+        self._due[rule["Arn"]] = due + every
+        return True
+
+    def _invoke(self, rule: dict[str, Any], function: str) -> None:
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": ACCOUNT,
+            "region": REGION,
+            "time": datetime.now(UTC).isoformat(),
+            "resources": [rule["Arn"]],
+            "detail": {},
+        }
+        try:
+            self._surroundings.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        except (BotoCoreError, ClientError):
+            _log.exception("invoking %s on its schedule", function)
