@@ -81,6 +81,10 @@ artefact-test: setup ## the artefacts' tests with the slow ones: base as well, e
 	@echo "== pytest, artefacts"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/artefacts $(PYTEST)
 
+.PHONY: bench-packing
+bench-packing: setup ## building an artefact of 1.6 GB beside tar czf, into docs/packing.md; takes ten minutes and 10 GB of disk
+	@$(PY) -m bench.packing
+
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadgroup tests/end_to_end $(PYTEST)

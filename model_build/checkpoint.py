@@ -5,11 +5,12 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import torch
 
 from model_build.errors import BuildError
+from model_build.mapped_memory import ReleasingFile
 from model_build.shapes import DIMENSIONS, expected_shapes
 
 # What torch.load has been seen to raise for damaged files, or does by its source.
@@ -66,15 +67,17 @@ def load_tensors(path: Path, sentence: str) -> Any:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes exactly `dims` and `model_state_dict`; the same checkpoint under the same file name gives the same bytes.
+    """Writes exactly `dims` and `model_state_dict`; the same checkpoint gives the same bytes.
 
-    (torch puts the file's stem into the file.) Raises BuildError where tensors and dimensions do not fit together.
+    Raises BuildError where tensors and dimensions do not fit together.
     """
     check_checkpoint(checkpoint)
     # In openai-whisper's order, whatever the source's was.
     dims = {name: checkpoint.dims[name] for name in DIMENSIONS}
     state = {name: _alone(checkpoint.state[name]) for name in expected_shapes(dims)}
-    torch.save({"dims": dims, "model_state_dict": state}, path)
+    with path.open("wb") as file:
+        # Of a file object torch takes no name into what it writes.
+        torch.save({"dims": dims, "model_state_dict": state}, cast("IO[bytes]", ReleasingFile(file, state.values())))
 
 
 def _alone(tensor: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ from model_build.options import (
 )
 from model_build.packages import ContainerPackages
 from model_build.progress import TerminalProgress
-from model_build.publish import publish_release, storage_stack
+from model_build.publish import publish_release, publish_unpacked, storage_stack
 from model_build.release import require_release
 from model_build.source_options import (
     NOT_STATED,
@@ -103,15 +103,22 @@ def publish(
     engine: EngineOption = None,
     model: ModelOption = None,
     stack: Annotated[str | None, typer.Option(help="The stack with the model bucket, where it has another name.")] = None,
+    unpacked: Annotated[
+        bool, typer.Option("--unpacked", help="Also as files, for endpoints that start without unpacking.")
+    ] = False,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
-    """Upload a built archive to the environment's model bucket, unless it is there."""
+    """Upload a built archive to the environment's model bucket, unless it is there.
+
+    An upload that was interrupted goes on where it stopped; what nobody goes on with, the bucket removes.
+    """
     with explained(), TerminalProgress() as progress:
         for its_engine, its_model in choose_models(environment, engine, model):
             folder = model_folder(output_root, its_engine, its_model)
             release = require_release(folder, its_engine, its_model)
-            address, uploaded = publish_release(release, folder, stack or storage_stack(environment), progress)
-            typer.echo(f"{address} is {'published' if uploaded else 'already published'}")
+            for publish_it in (publish_release, publish_unpacked) if unpacked else (publish_release,):
+                address, uploaded = publish_it(release, folder, stack or storage_stack(environment), progress)
+                typer.echo(f"{address} is {'published' if uploaded else 'already published'}")
 
 
 @app.command()

@@ -18,6 +18,7 @@ from model_build.checkpoint import Checkpoint, check_checkpoint
 from model_build.convert_ctranslate2 import SPECIFICATION, key_biases, layout
 from model_build.ctranslate2 import BINARY_VERSION, ELEMENT_TYPES, MODEL_FILENAME
 from model_build.huggingface_tokenizer import require_whispers_tokenizer, write_tokenizer
+from model_build.mapped_memory import release
 from model_build.vocabulary import alignment_heads, language_codes, suppressed_at_start, suppressed_tokens, tokenizer_of
 
 _REVISION: Final = 3
@@ -117,6 +118,8 @@ def _write_stack(file: BinaryIO, name: str, stack: _Stack) -> None:
     for part in stack.parts:
         values = torch.zeros(part, dtype=first.dtype) if isinstance(part, int) else part.to(first.dtype)
         file.write(values.contiguous().view(torch.uint8).numpy().data)
+        if isinstance(part, torch.Tensor):
+            release([part])
 
 
 def _head(name: str, shape: tuple[int, ...], kind: str, size_bytes: int) -> bytes:

@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from safetensors.torch import save_file
 from tokenizers import Tokenizer as FastTokenizer
 from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor
 from whisper.tokenizer import LANGUAGES, Tokenizer
@@ -20,6 +19,7 @@ from model_build.errors import BuildError
 from model_build.huggingface_names import CONFIGURATION_OF_DIMENSIONS, to_huggingface
 from model_build.huggingface_source import CONFIGURATION, GENERATION, TOKENIZER, TOKENIZER_FILES, read_json
 from model_build.huggingface_tokenizer import write_tokenizer
+from model_build.safetensors_file import write_safetensors
 from model_build.vocabulary import (
     FIRST_MULTILINGUAL_VOCABULARY,
     alignment_heads,
@@ -56,7 +56,7 @@ def write_huggingface_folder(checkpoint: Checkpoint, model: str, folder: Path) -
     _write_settings(checkpoint, standard, model, folder)
     features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])  # type: ignore[no-untyped-call]
     features.save_pretrained(folder)
-    save_file(state, folder / _WEIGHTS, metadata={"format": "pt"})
+    write_safetensors(state, folder / _WEIGHTS)
 
 
 def _write_tokenizer(checkpoint: Checkpoint, standard: Tokenizer | None, folder: Path) -> None:

@@ -95,7 +95,6 @@ def _check_ctranslate2(folder: Path, what: str) -> dict[str, int]:
 _NOTHING: Final = "requirements-container-huggingface.txt"
 
 _PYTORCH: Final = Layout(
-    # torch writes the file's stem into a checkpoint, so the name is part of what makes two builds equal.
     weights="whisper.pt",
     packages="requirements-container.txt",
     built_with=("torch", "openai-whisper"),

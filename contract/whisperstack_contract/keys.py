@@ -86,6 +86,11 @@ def model_archive_key(digest: str) -> str:
     return f"{MODELS_PREFIX}{digest}/{ARCHIVE_FILENAME}"
 
 
+def model_folder_prefix(digest: str) -> str:
+    """Below which the archive's files lie unpacked, under their paths in it: for a ModelDataSource without compression."""
+    return f"{MODELS_PREFIX}{digest}/unpacked/"
+
+
 def _result_key(prefix: str, long_prefix: str, upload_key: str, suffix: str) -> str:
     name = name_of(upload_key)
     encoded = name.encode()

@@ -23,6 +23,7 @@ from model_build.errors import BuildError
 from model_build.huggingface_folder import write_huggingface_folder
 from model_build.huggingface_source import HuggingFaceSource, load_folder
 from model_build.layouts import layout_of
+from model_build.safetensors_file import write_safetensors
 from model_build.sources import CTranslate2Source, PackageSource, read_ctranslate2
 from tests.artefacts.conftest import NoProgress
 from whisper_serving.audio import decode
@@ -69,6 +70,17 @@ def test_there_and_back_through_openai_whisper_keeps_every_bit(tiny_folder: Path
     write_huggingface_folder(again, "tiny.en", tmp_path / "folder")
     built = {path.name: sha256_of_file(path) for path in (tmp_path / "folder").iterdir()}
     assert built == {path.name: sha256_of_file(path) for path in tiny_folder.iterdir()}
+
+
+def test_a_safetensors_file_is_written_as_the_library_does(tiny: Checkpoint, tmp_path: Path) -> None:
+    state = {name: values for name, values in tiny.state.items() if "blocks.0" in name}
+    # Types of several widths, in an order of their own.
+    state |= {f"{name}.wide": values.double() for name, values in list(state.items())[:3]}
+    state |= {f"{name}.float": values.float() for name, values in list(state.items())[:3]}
+    state |= {f"é.{name}": values.bfloat16() for name, values in list(state.items())[:3]}
+    write_safetensors(state, tmp_path / "ours")
+    save_file(state, tmp_path / "theirs", metadata={"format": "pt"})
+    assert sha256_of_file(tmp_path / "ours") == sha256_of_file(tmp_path / "theirs")
 
 
 def test_both_libraries_hear_the_same(tiny: Checkpoint, tiny_folder: Path, project: Path) -> None:

@@ -1,6 +1,7 @@
 """Publishing, and the check before a deployment, through the command line."""
 
 import json
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from typer.testing import CliRunner, Result
 from infra.environments import find_environment
 from model_build.artefact import BuiltArtefact
 from model_build.cli import app
+from model_build.publish import publish_release
+from tests.artefacts.conftest import NoProgress
+
+PART_BYTES = 5 * 1024**2
 
 _TEMPLATE = {
     "Resources": {"Models": {"Type": "AWS::S3::Bucket"}},
@@ -64,19 +69,115 @@ def test_an_archive_is_published_under_its_digest(run: Any, built: BuiltArtefact
     assert stored["Metadata"] == {"engine": "pytorch", "model": "toy"}
 
 
-def test_an_archive_of_many_parts_is_published_whole(
-    run: Any, build_toy: Callable[..., BuiltArtefact], toy_model: Any, bucket: str
-) -> None:
-    # Random weights do not compress, so the archive is larger than boto3's 8 MB parts.
+@pytest.fixture
+def large(build_toy: Callable[..., BuiltArtefact], toy_model: Any, monkeypatch: pytest.MonkeyPatch) -> BuiltArtefact:
+    """An archive of four parts, of the least size that S3 takes."""
     import numpy as np
 
-    words = np.random.default_rng(1).standard_normal((700_000, 8)).astype(np.float16)
-    toy_model.variables["decoder/embeddings/weight"] = words
+    monkeypatch.setattr("model_build.upload._PART_BYTES", PART_BYTES)
+    toy_model.variables["decoder/embeddings/weight"] = np.zeros((1_000_000, 8), np.float16)
     built = build_toy()
-    assert built.release.archive_bytes > 8 * 1024**2
-    assert run("publish", "--env", "dev").exit_code == 0
+    assert 3 * PART_BYTES < built.release.archive_bytes < 4 * PART_BYTES
+    return built
+
+
+@pytest.fixture
+def sent_parts() -> list[int]:
+    """The numbers of the parts that are sent to S3."""
+    numbers: list[int] = []
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register(
+        "provide-client-params.s3.UploadPart", lambda params, **_: numbers.append(params["PartNumber"])
+    )
+    return numbers
+
+
+def _is_stored_whole(built: BuiltArtefact, bucket: str) -> bool:
     stored = boto3.client("s3").get_object(Bucket=bucket, Key=f"models/{built.release.digest}/model.tar.gz")
-    assert stored["Body"].read() == (built.folder / "model.tar.gz").read_bytes()
+    return stored["Body"].read() == (built.folder / "model.tar.gz").read_bytes()
+
+
+def test_an_archive_of_many_parts_is_published_whole(
+    run: Any, large: BuiltArtefact, bucket: str, sent_parts: list[int]
+) -> None:
+    assert run("publish", "--env", "dev").exit_code == 0
+    assert sorted(sent_parts) == [1, 2, 3, 4]
+    assert _is_stored_whole(large, bucket)
+
+
+class _Interrupting(NoProgress):
+    """Stands for Ctrl-C once the first part has arrived."""
+
+    uploading = False
+
+    def stage(self, description: str, total_bytes: int | None = None) -> None:  # noqa: ARG002
+        self.uploading = description == "Uploading"
+
+    def advance(self, n_bytes: int) -> None:  # noqa: ARG002
+        if self.uploading:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_upload_goes_on_where_it_stopped(
+    run: Any, large: BuiltArtefact, bucket: str, sent_parts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model_build.upload._AT_ONCE", 1)
+    with pytest.raises(KeyboardInterrupt):
+        publish_release(large.release, large.folder, "Whisperstack-dev-Storage", _Interrupting())
+    before = list(sent_parts)
+    assert 1 in before
+    assert 4 not in before
+    assert _objects(bucket) == {}
+    assert run("publish", "--env", "dev").exit_code == 0
+    assert sorted(sent_parts) == [1, 2, 3, 4]
+    assert _is_stored_whole(large, bucket)
+    assert "Uploads" not in boto3.client("s3").list_multipart_uploads(Bucket=bucket)
+
+
+def test_parts_of_other_content_are_sent_again_and_older_uploads_given_up(
+    run: Any, large: BuiltArtefact, bucket: str, sent_parts: list[int]
+) -> None:
+    s3, key = boto3.client("s3"), f"models/{large.release.digest}/model.tar.gz"
+    for _ in range(2):
+        upload_id = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        s3.upload_part(Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=2, Body=b"x" * PART_BYTES)
+    sent_parts.clear()
+    assert run("publish", "--env", "dev").exit_code == 0
+    assert sorted(sent_parts) == [1, 2, 3, 4]
+    assert _is_stored_whole(large, bucket)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+def test_the_unpacked_files_are_published_beside_the_archive(run: Any, built: BuiltArtefact, bucket: str) -> None:
+    result = run("publish", "--env", "dev", "--unpacked")
+    assert result.exit_code == 0, result.output
+    prefix = f"models/{built.release.digest}/unpacked/"
+    assert f"s3://{bucket}/{prefix} is published" in result.output
+    with tarfile.open(built.folder / "model.tar.gz") as archive:
+        expected = {info.name: archive.extractfile(info).read() for info in archive}
+    s3, objects = boto3.client("s3"), _objects(bucket)
+    stored = {
+        key.removeprefix(prefix): s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        for key in objects
+        if key.startswith(prefix)
+    }
+    assert stored == expected
+    again = run("publish", "--env", "dev", "--unpacked")
+    assert again.output.count("is already published") == 2
+    assert _objects(bucket) == objects
+
+
+def test_half_of_the_unpacked_files_do_not_count_as_published(run: Any, built: BuiltArtefact, bucket: str) -> None:
+    run("publish", "--env", "dev", "--unpacked")
+    s3, prefix = boto3.client("s3"), f"models/{built.release.digest}/unpacked/"
+    before = _objects(bucket)
+    for name in ("whisperstack.json", "whisper.pt"):
+        s3.delete_object(Bucket=bucket, Key=prefix + name)
+    kept = _objects(bucket)
+    assert f"{prefix} is published" in run("publish", "--env", "dev", "--unpacked").output
+    after = _objects(bucket)
+    assert set(after) == set(before)
+    assert {key: after[key]["LastModified"] for key in kept} == {key: found["LastModified"] for key, found in kept.items()}
 
 
 @pytest.mark.usefixtures("built")

@@ -16,9 +16,11 @@ from model_build.checkpoint import save_checkpoint
 from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import parse_model
 from model_build.errors import BuildError
+from model_build.huggingface_source import HuggingFaceSource
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
-from model_build.sources import CTranslate2Source, OfficialSource, PackageSource
+from model_build.source_options import SourceKind, SourceRequest
+from model_build.sources import CheckpointSource, CTranslate2Source, OfficialSource, PackageSource
 from tests.artefacts.conftest import LOCK, NoProgress
 from tests.artefacts.file_server import FileServer
 
@@ -130,6 +132,57 @@ def test_a_file_that_is_no_whisper_checkpoint_is_refused(offer: Offer, content: 
 def test_a_file_that_is_no_checkpoint_at_all_is_refused(offer: Offer) -> None:
     with pytest.raises(BuildError, match="no openai-whisper checkpoint"):
         offer(b"<html>sign in</html>").load(NoProgress())
+
+
+@pytest.fixture
+def checkpoint_file(checkpoint_bytes: bytes, tmp_path: Path) -> Path:
+    (tmp_path / "mine.pt").write_bytes(checkpoint_bytes)
+    return tmp_path / "mine.pt"
+
+
+def test_a_checkpoint_of_this_machine_is_what_its_user_says(checkpoint_file: Path) -> None:
+    source = CheckpointSource(checkpoint_file, "CC0-1.0", "Our team")
+    described = source.describe()
+    assert (described.kind, described.name, described.author) == ("checkpoint", "mine.pt", "Our team")
+    assert source.load(NoProgress()).dims["n_vocab"] == 11
+
+
+def test_openais_own_file_is_recognised_by_its_digest(offer: Offer, checkpoint_bytes: bytes, checkpoint_file: Path) -> None:
+    offer(checkpoint_bytes)
+    described = CheckpointSource(checkpoint_file, "not stated", "not stated").describe()
+    assert (described.name, described.licence, described.author) == ("openai-whisper toy", "MIT", "OpenAI")
+
+
+class _Canary:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self._path,)
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "folder"])
+def test_code_in_weights_is_not_run(kind: str, tmp_path: Path) -> None:
+    canary, folder = tmp_path / "canary", tmp_path / "folder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    path = folder / "pytorch_model.bin"
+    torch.save({"dims": _Canary(canary), "model_state_dict": {}}, path)
+    source = CheckpointSource(path, "", "") if kind == "checkpoint" else HuggingFaceSource(folder, "", "")
+    with pytest.raises(BuildError, match=r"is no openai-whisper checkpoint|holds more than tensors"):
+        source.load(NoProgress())
+    assert not canary.exists()
+
+
+def test_the_digest_that_is_meant_is_checked(checkpoint_file: Path, checkpoint_bytes: bytes) -> None:
+    def choose(sha256: str) -> object:
+        request = SourceRequest(SourceKind.CHECKPOINT, checkpoint_file, None, None, sha256, "not stated", "not stated")
+        return request.choose("mine", NoProgress())
+
+    digest = hashlib.sha256(checkpoint_bytes).hexdigest()
+    assert choose(digest) == CheckpointSource(checkpoint_file, "not stated", "not stated")
+    with pytest.raises(BuildError, match=rf"mine\.pt has the SHA-256 {digest}; --sha256 says 0{{64}}"):
+        choose("0" * 64)
 
 
 def test_an_unknown_official_model_is_refused_with_the_known_ones(tmp_path: Path) -> None:
