@@ -32,9 +32,12 @@ _COMPARISONS: Final = {"GreaterThanOrEqualToThreshold": "≥", "LessThanThreshol
 
 @dataclass(frozen=True)
 class Synthesis:
-    """nist: rule of NIST 800-53 R5 → paths of the constructs on which cdk-nag finds it unmet."""
+    """templates: by the rest of their stack's name.
 
-    templates: tuple[dict[str, Any], ...]
+    nist: rule of NIST 800-53 R5 → paths of the constructs on which cdk-nag finds it unmet.
+    """
+
+    templates: dict[str, dict[str, Any]]
     nist: dict[str, list[str]]
 
 
@@ -49,7 +52,9 @@ def synthesis() -> Synthesis:
         # It has findings, which are the report; they come as an exception once everything is written.
         with suppress(RuntimeError):
             app.synth()
-        templates = tuple(json.loads(path.read_text()) for path in sorted(Path(folder).glob("*.template.json")))
+        before, after = f"Whisperstack-{_ENVIRONMENT}-", ".template.json"
+        paths = sorted(Path(folder).glob(f"{before}*{after}"))
+        templates = {path.name.removeprefix(before).removesuffix(after): json.loads(path.read_text()) for path in paths}
         return Synthesis(templates, _findings(Path(folder) / "validation-report.json", _NIST))
 
 
@@ -86,26 +91,30 @@ def alarm_table() -> str:
             continue
         section = link.partition("#")[2]
         title = section.replace("-", " ").capitalize()
-        minutes = alarm["Period"] // 60
+        stats = [each["MetricStat"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
+        stats = stats or [{"Metric": alarm, "Stat": alarm["Statistic"], "Period": alarm["Period"]}]
+        formula = next((each["Expression"] for each in alarm.get("Metrics", ()) if "Expression" in each), stats[0]["Stat"])
+        minutes = stats[0]["Period"] // 60
         periods = alarm["EvaluationPeriods"]
-        when = f"{alarm['Statistic']} {_COMPARISONS[alarm['ComparisonOperator']]} {alarm['Threshold']:g} in {minutes} min"
+        when = f"{formula} {_COMPARISONS[alarm['ComparisonOperator']]} {alarm['Threshold']:g} in {minutes} min"
         if periods > 1:
             when += f", {periods} times in a row"
         if alarm["TreatMissingData"] == "breaching":
             when += ", or no datum"
-        rows.append(f"| [{title}](#{section}) | `{alarm['Namespace']}` `{alarm['MetricName']}` | {when} | {meaning} |")
-    return "\n".join(["| alarm | metric | when | what it means |", "|---|---|---|---|", *sorted(rows)])
+        metrics = "<br>".join(f"`{stat['Metric']['Namespace']}` `{stat['Metric']['MetricName']}`" for stat in stats)
+        rows.append(f"| [{title}](#{section}) | {metrics} | {when} | {meaning} |")
+    return "\n".join(["| alarm | metric | when | what it means |", "|---|---|---|---|", *sorted(set(rows))])
 
 
 def permission_table() -> str:
     """What each role may do on what, condition included."""
     rows = []
-    for template in synthesis().templates:
+    for stack, template in synthesis().templates.items():
         for resource in template["Resources"].values():
             if resource["Type"] not in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}:
                 continue
             properties = resource["Properties"]
-            holders = [f"`{_text(role)}`" for role in properties.get("Roles", ())] or [
+            holders = [f"{stack} `{_text(role)}`" for role in properties.get("Roles", ())] or [
                 f"to attach: {properties['Description']}"
             ]
             for statement in properties["PolicyDocument"]["Statement"]:
@@ -118,7 +127,7 @@ def permission_table() -> str:
 
 
 def _properties(kind: str) -> Iterator[dict[str, Any]]:
-    for template in synthesis().templates:
+    for template in synthesis().templates.values():
         for resource in template["Resources"].values():
             if resource["Type"] == kind:
                 yield resource["Properties"]

@@ -8,10 +8,11 @@ from typing import Final, TypeVar
 from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError
-from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings
+from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings, TrafficShift, UpdateSettings
 from infra.instances import Hardware
 from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
+from infra.scaling import ConcurrencyScalingSettings
 from infra.served_model import ServedModel
 from whisperstack_contract.job_times import JobTimes
 
@@ -60,6 +61,11 @@ class Environment:
                     "start; an environment that keeps its data may not; build an artefact of that model"
                 )
 
+        if self.operations.enforce_instance_hours and any(each.scaling.hours for each in self.realtime.values()):
+            raise ConfigurationError(
+                "enforce_instance_hours is set and a real-time endpoint has hours; both would set its limits; use one of them"
+            )
+
     @property
     def options(self) -> dict[str, ServedModel]:
         """Every model that is deployed, by the name of its option."""
@@ -106,12 +112,28 @@ _ENVIRONMENTS: Final = (
             job_times=JobTimes(intake=60, look=60, announcing=200, first_retry=10, retry_factor=2),
             reconcile_minutes=1,
         ),
+        realtime={
+            "main": RealtimeSettings(
+                engine="pytorch",
+                model="tiny.en",
+                hardware=Hardware.CPU,
+                instance_type="ml.m5.large",
+                max_audio_seconds=2 * 60,
+            )
+        },
+        batch=BatchSettings(
+            engine="pytorch", model="tiny.en", hardware=Hardware.CPU, instance_type="ml.m5.large", max_audio_seconds=1 * 3600
+        ),
     ),
     Environment(
         name="dev",
         retain_data=False,
         log_retention=RetentionDays.ONE_MONTH,
+        # No real-time endpoint: it costs money while nobody uses it.
         asynchronous=AsynchronousSettings(
+            engine="pytorch", model="base.en", hardware=Hardware.GPU, instance_type="ml.g4dn.xlarge", max_audio_seconds=4 * 3600
+        ),
+        batch=BatchSettings(
             engine="pytorch", model="base.en", hardware=Hardware.GPU, instance_type="ml.g4dn.xlarge", max_audio_seconds=4 * 3600
         ),
     ),
@@ -126,6 +148,22 @@ _ENVIRONMENTS: Final = (
             instance_type="ml.g5.xlarge",
             max_audio_seconds=4 * 3600,
         ),
+        realtime={
+            "main": RealtimeSettings(
+                engine="pytorch",
+                model="large-v3-turbo",
+                hardware=Hardware.GPU,
+                instance_type="ml.g5.xlarge",
+                max_audio_seconds=5 * 60,
+            )
+        },
+        batch=BatchSettings(
+            engine="pytorch",
+            model="large-v3-turbo",
+            hardware=Hardware.GPU,
+            instance_type="ml.g5.xlarge",
+            max_audio_seconds=4 * 3600,
+        ),
     ),
     Environment(
         name="prod",
@@ -133,6 +171,24 @@ _ENVIRONMENTS: Final = (
         log_retention=RetentionDays.ONE_YEAR,
         retention=RetentionSettings(access_log_days=365),
         asynchronous=AsynchronousSettings(
+            engine="pytorch",
+            model="large-v3-turbo",
+            hardware=Hardware.GPU,
+            instance_type="ml.g5.xlarge",
+            max_audio_seconds=4 * 3600,
+        ),
+        realtime={
+            "main": RealtimeSettings(
+                engine="pytorch",
+                model="large-v3-turbo",
+                hardware=Hardware.GPU,
+                instance_type="ml.g5.xlarge",
+                max_audio_seconds=5 * 60,
+                scaling=ConcurrencyScalingSettings(min_instances=2, max_instances=4),
+                updates=UpdateSettings(traffic=TrafficShift.CANARY),
+            )
+        },
+        batch=BatchSettings(
             engine="pytorch",
             model="large-v3-turbo",
             hardware=Hardware.GPU,

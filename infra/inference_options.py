@@ -29,6 +29,9 @@ _REAL_TIME_ONLY: Final = (HUB_ENGINE, WHISPERX_ENGINE)
 _MOST_BATCH_RETRIES: Final = 3
 _MOST_BATCH_INSTANCES: Final = 100
 
+# An update may take eight hours in all, of which an hour is for starting instances twice. Source: CreateEndpoint API.
+_MOST_WAITING_SECONDS: Final = 7 * 3600
+
 
 @dataclass(frozen=True, kw_only=True)
 class AsynchronousSettings(ServedModel):
@@ -92,12 +95,21 @@ class UpdateSettings:
         require_range("step_percent", self.step_percent, 10 if self.traffic is TrafficShift.LINEAR else 1, 50)
         require_range("wait_seconds", self.wait_seconds, 0, 3600)
         require_range("termination_wait_seconds", self.termination_wait_seconds, 0, 3600)
+        if self.waiting_seconds > _MOST_WAITING_SECONDS:
+            raise ConfigurationError(
+                f"an update in {self.steps} steps waits for {self.waiting_seconds} s; it must be at most "
+                f"{_MOST_WAITING_SECONDS}; lower wait_seconds, or raise step_percent"
+            )
 
     @property
     def steps(self) -> int:
         if self.traffic is TrafficShift.LINEAR:
             return -(-100 // self.step_percent)
         return 2 if self.traffic is TrafficShift.CANARY else 1
+
+    @property
+    def waiting_seconds(self) -> int:
+        return self.steps * self.wait_seconds + self.termination_wait_seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +126,6 @@ class RealtimeSettings(ServedModel):
     queued_requests: int = 2
     idle_alarm_hours: int = 12
     instance_hours_a_day: float | None = None
-    capture_data: bool = False
     scaling: ConcurrencyScalingSettings = field(default_factory=ConcurrencyScalingSettings)
     updates: UpdateSettings = field(default_factory=UpdateSettings)
 

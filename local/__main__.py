@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from local.commands import CommandError
-from local.demo import AlreadyRunningError, RunNameError, deployed, run_demo
+from local.demo import AlreadyRunningError, Mode, RunNameError, deployed, run_demo
 from local.deployment import Deployment, DeploymentError, Engine
 from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
@@ -58,11 +58,12 @@ def demo(
     audio_line: Annotated[str, typer.Option("--audio", help="The same as one line of text, quoted as in a shell.")] = "",
     name: RunName = "demo",
     engine: EngineOption = Engine.PYTORCH,
+    mode: Annotated[Mode, typer.Option("--mode", help="Which inference option transcribes.")] = Mode.ASYNC,
 ) -> None:
     """Deploy to a fresh embedded AWS, transcribe, print the results, leave nothing running."""
     with _ending_well():
         paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
-        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name, engine)
+        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name, engine, mode)
     raise typer.Exit(0 if complete else 1)
 
 
@@ -102,6 +103,13 @@ s3 = boto3.client("s3")
 s3.upload_file("{_SAMPLE}", "{deployment.audio_bucket}", "incoming/jfk.mp3")
 # a few seconds later; a recording that cannot be transcribed gives errors/<name>.error.json instead
 print(s3.get_object(Bucket="{deployment.transcripts_bucket}", Key="transcripts/jfk.mp3.txt")["Body"].read().decode())
+
+At once, with the real-time endpoint:
+
+runtime = boto3.client("sagemaker-runtime")
+body = open("{_SAMPLE}", "rb").read()
+answer = runtime.invoke_endpoint(EndpointName="{deployment.realtime_endpoint_name}", Body=body, ContentType="audio/mpeg")
+print(answer["Body"].read().decode())
 
 Announcements: {deployment.announcements_topic}
 

@@ -4,6 +4,7 @@ import fcntl
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from local.deployment import Deployment, Engine, deploy
 from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
+from local.realtime import transcribe_in_real_time
 from local.recordings import Recording
 from local.stages import Stages
 from local.transcription import Listener, Result, read_object, transcribe
@@ -61,26 +63,60 @@ def _own_folder(name: str) -> Iterator[Path]:
         yield _FOLDER / name
 
 
-def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine) -> bool:
+class Mode(StrEnum):
+    """Which inference option transcribes."""
+
+    ASYNC = "async"
+    REALTIME = "realtime"
+
+
+def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine, mode: Mode) -> bool:
     """Deploy, transcribe, print. Returns whether every recording became a transcript."""
     stages = Stages(console)
+    count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"
+    run = {Mode.ASYNC: _through_the_pipeline, Mode.REALTIME: _in_real_time}[mode]
     with deployed(name, stages, engine=engine) as (aws, deployment):
-        listener = Listener(aws, deployment)
-        results = []
-        count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"
-        with stages.stage(f"Upload and transcribe {count}"):
-            for result in transcribe(aws, deployment, listener, recordings):
-                results.append(result)
-                state = result.announcement.state if result.announcement else "not uploaded"
-                line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {state}"
-                console.print(line, highlight=False, markup=False)
-        for result in results:
-            _print_result(aws, deployment, result, console)
+        succeeded = run(aws, deployment, recordings, stages, count)
         stages.print_times()
     console.print("The embedded AWS is gone; nothing is left running.")
-    succeeded = sum(bool(result.announcement and result.announcement.state is JobState.SUCCEEDED) for result in results)
     console.print(f"{succeeded} of {count} transcribed.")
-    return succeeded == len(results)
+    return succeeded == len(recordings)
+
+
+def _through_the_pipeline(
+    aws: EmbeddedAws, deployment: Deployment, recordings: Sequence[Recording], stages: Stages, count: str
+) -> int:
+    """Returns how many became transcripts."""
+    console = stages.console
+    listener = Listener(aws, deployment)
+    results = []
+    with stages.stage(f"Upload and transcribe {count}"):
+        for result in transcribe(aws, deployment, listener, recordings):
+            results.append(result)
+            state = result.announcement.state if result.announcement else "not uploaded"
+            line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {state}"
+            console.print(line, highlight=False, markup=False)
+    for result in results:
+        _print_result(aws, deployment, result, console)
+    return sum(bool(result.announcement and result.announcement.state is JobState.SUCCEEDED) for result in results)
+
+
+def _in_real_time(aws: EmbeddedAws, deployment: Deployment, recordings: Sequence[Recording], stages: Stages, count: str) -> int:
+    """Returns how many became transcripts."""
+    results = []
+    with stages.stage(f"Send {count} to the real-time endpoint {deployment.realtime_endpoint_name}"):
+        for result in transcribe_in_real_time(aws, deployment, recordings):
+            results.append(result)
+            state = "answered" if result.transcript else "refused"
+            line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {state}"
+            stages.console.print(line, highlight=False, markup=False)
+    for result in results:
+        stages.console.rule(escape(str(result.recording.path)))
+        if result.transcript is None:
+            stages.console.print(f"[red]refused[/red] ({escape(result.code)}): {escape(result.reason)}", highlight=False)
+        else:
+            _print_transcript(result.transcript, f"{result.seconds:.1f} s from request to answer", stages.console)
+    return sum(result.transcript is not None for result in results)
 
 
 def _print_result(aws: EmbeddedAws, deployment: Deployment, result: Result, console: Console) -> None:
@@ -93,11 +129,14 @@ def _print_result(aws: EmbeddedAws, deployment: Deployment, result: Result, cons
         console.print(f"[red]{announcement.state}[/red] ({announcement.error.code}): {escape(announcement.error.message)}")
     if json_key := announcement.outputs.get("json"):
         transcript = Transcript.from_json(read_object(aws, deployment, json_key))
-        console.print(transcript.text.strip() or "[dim](no speech)[/dim]", markup=not transcript.text.strip(), highlight=False)
-        for warning in transcript.whisperstack.warnings:
-            console.print(f"[yellow]{warning.code}[/yellow]: {escape(warning.message)}")
-        timings = ", ".join(f"{name} {seconds:.1f}" for name, seconds in transcript.whisperstack.timings.items())
-        duration = f"{transcript.duration:.1f} s of audio, {result.seconds:.1f} s from upload to result"
-        console.print(f"[dim]{duration} ({timings})[/dim]", highlight=False)
+        _print_transcript(transcript, f"{result.seconds:.1f} s from upload to result", console)
     for key in announcement.outputs.values():
         console.print(f"  s3://{deployment.transcripts_bucket}/{key}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_transcript(transcript: Transcript, took: str, console: Console) -> None:
+    console.print(transcript.text.strip() or "[dim](no speech)[/dim]", markup=not transcript.text.strip(), highlight=False)
+    for warning in transcript.whisperstack.warnings:
+        console.print(f"[yellow]{warning.code}[/yellow]: {escape(warning.message)}")
+    timings = ", ".join(f"{name} {seconds:.1f}" for name, seconds in transcript.whisperstack.timings.items())
+    console.print(f"[dim]{transcript.duration:.1f} s of audio, {took} ({timings})[/dim]", highlight=False)

@@ -17,6 +17,7 @@ ENVIRONMENT: Final = "local"
 MODEL: Final = "tiny.en"
 _STORAGE: Final = f"Whisperstack-{ENVIRONMENT}-Storage"
 _ASYNCHRONOUS: Final = f"Whisperstack-{ENVIRONMENT}-Asynchronous"
+_REALTIME: Final = f"Whisperstack-{ENVIRONMENT}-Realtime-main"
 _IN_SERVICE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.2
 
@@ -40,6 +41,7 @@ class Deployment:
     transcripts_bucket: str
     announcements_topic: str
     endpoint_name: str
+    realtime_endpoint_name: str
 
 
 def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine) -> Deployment:
@@ -73,13 +75,18 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine) -> De
     with stages.stage("Check that every resource is there"):
         check_deployment(assembly, aws.client("cloudformation"))
     outputs = {**_outputs(aws, _STORAGE), **_outputs(aws, _ASYNCHRONOUS)}
-    with stages.stage("Wait for the endpoint"):
-        _wait_for_endpoint(aws, outputs["EndpointName"])
+    # As callers do, since the name changes with the instance type.
+    parameter = _outputs(aws, _REALTIME)["EndpointNameParameter"]
+    realtime_endpoint = str(aws.client("ssm").get_parameter(Name=parameter)["Parameter"]["Value"])
+    with stages.stage("Wait for the endpoints"):
+        for name in (outputs["EndpointName"], realtime_endpoint):
+            _wait_for_endpoint(aws, name)
     return Deployment(
         audio_bucket=outputs["AudioBucketName"],
         transcripts_bucket=outputs["TranscriptsBucketName"],
         announcements_topic=outputs["AnnouncementsTopicArn"],
         endpoint_name=outputs["EndpointName"],
+        realtime_endpoint_name=realtime_endpoint,
     )
 
 

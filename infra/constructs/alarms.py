@@ -1,6 +1,7 @@
 """Alarms that a person acts on: each tells what it means and where to read on, and goes to one topic."""
 
 import re
+from collections.abc import Mapping
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -49,7 +50,7 @@ class Alarms:
         self,
         scope: Construct,
         name: str,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         threshold: float,
         *,
         meaning: str,
@@ -72,7 +73,7 @@ class Alarms:
         )
 
     def below(
-        self, scope: Construct, name: str, metric: cloudwatch.Metric, threshold: float, *, meaning: str, periods: int = 1
+        self, scope: Construct, name: str, metric: cloudwatch.IMetric, threshold: float, *, meaning: str, periods: int = 1
     ) -> cloudwatch.Alarm:
         """An alarm for less than `threshold`, or nothing at all, in each of `periods`."""
         return self._alarm(
@@ -100,23 +101,27 @@ class Alarms:
         # A single failure is delivered again by its queue or its schedule.
         return self.at_least(scope, name, metric, 1, meaning=meaning, periods=3)
 
-    def idle(self, scope: Construct, name: str, endpoint_name: str, variant_name: str, hours: int) -> cloudwatch.Alarm:
-        """For an endpoint that always has an instance: nobody has invoked it for `hours`, 1 to 24, and it still costs."""
-        metric = cloudwatch.Metric(
-            namespace="AWS/SageMaker",
-            metric_name="Invocations",
-            dimensions_map={"EndpointName": endpoint_name, "VariantName": variant_name},
-            statistic="Sum",
+    def idle(
+        self, scope: Construct, name: str, invocations: cloudwatch.IMetric, ours: Mapping[str, cloudwatch.IMetric], hours: int
+    ) -> cloudwatch.Alarm:
+        """For an endpoint that always has an instance: nobody but us has invoked it for `hours`, 1 to 24, and it still costs.
+
+        ours: what our own canaries add to `invocations`, by a name for the formula.
+        """
+        foreign = cloudwatch.MathExpression(
+            expression=" - ".join(["invocations", *(f"FILL({name}, 0)" for name in ours)]),
+            using_metrics={"invocations": invocations, **ours},
+            label="Invocations by others",
             period=Duration.hours(1),
         )
         meaning = f"Nobody has used the real-time endpoint for {hours} hours, and its instances cost money all the same."
-        return self.below(scope, name, metric, 1, meaning=meaning, periods=hours)
+        return self.below(scope, name, foreign, 1, meaning=meaning, periods=hours)
 
     def _alarm(
         self,
         scope: Construct,
         name: str,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         threshold: float,
         meaning: str,
         periods: int,

@@ -8,12 +8,10 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import Alarms
-from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.event_target import FunctionTarget
 from infra.constructs.python_function import PythonFunction
+from infra.constructs.whisper_endpoint import WhisperEndpoint
 from infra.grants import grant, grant_wildcard
-from infra.operations import OperationsSettings
-from infra.scaling import BacklogScalingSettings
 from whisperstack_contract import metrics, variables
 
 _PACKAGE = "guard_cost"
@@ -21,14 +19,18 @@ _EVERY = Duration.minutes(5)
 
 
 class CostGuard(Construct):
+    """hours_a_day: above which an alarm tells. enforce: whether to go down to min_instances then, until midnight UTC."""
+
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        endpoint: AsyncEndpoint,
-        scaling: BacklogScalingSettings,
-        settings: OperationsSettings,
+        endpoint: WhisperEndpoint,
+        min_instances: int,
+        max_instances: int,
+        hours_a_day: float,
+        enforce: bool,
         alarms: Alarms,
         log_retention: logs.RetentionDays,
         key: kms.IKey,
@@ -42,10 +44,10 @@ class CostGuard(Construct):
             variables={
                 variables.ENDPOINT_NAME: endpoint.endpoint_name,
                 variables.VARIANT_NAME: endpoint.variant_name,
-                variables.INSTANCE_HOURS_A_DAY: str(settings.instance_hours_a_day),
-                variables.ENFORCE_INSTANCE_HOURS: str(settings.enforce_instance_hours).lower(),
-                variables.MIN_INSTANCES: str(scaling.min_instances),
-                variables.MAX_INSTANCES: str(scaling.max_instances),
+                variables.INSTANCE_HOURS_A_DAY: str(hours_a_day),
+                variables.ENFORCE_INSTANCE_HOURS: str(enforce).lower(),
+                variables.MIN_INSTANCES: str(min_instances),
+                variables.MAX_INSTANCES: str(max_instances),
                 variables.GUARD_INTERVAL_SECONDS: str(_EVERY.to_seconds()),
             },
             timeout=Duration.minutes(1),
@@ -57,7 +59,7 @@ class CostGuard(Construct):
         grant_wildcard(
             self.function.role, ["cloudwatch:GetMetricStatistics"], ["*"], "Reading a metric has no resource to be narrowed to."
         )
-        if settings.enforce_instance_hours:
+        if enforce:
             self._grant_scaling()
         rule = events.Rule(self, "Schedule", description="Counts instance hours", schedule=events.Schedule.rate(_EVERY))
         rule.add_target(FunctionTarget(self.function))
@@ -65,8 +67,8 @@ class CostGuard(Construct):
             self,
             "InstanceHours",
             self.metric(metrics.INSTANCE_HOURS_TODAY, "Maximum"),
-            settings.instance_hours_a_day,
-            meaning=f"The endpoint has used {settings.instance_hours_a_day:g} instance hours or more since midnight UTC.",
+            hours_a_day,
+            meaning=f"The endpoint has used {hours_a_day:g} instance hours or more since midnight UTC.",
         )
 
     def metric(self, name: str, statistic: str) -> cloudwatch.Metric:

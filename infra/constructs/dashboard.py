@@ -9,11 +9,11 @@ from constructs import Construct
 
 from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.cost_guard import CostGuard
+from infra.constructs.graphs import HALF, cost_graph, graph
 from whisperstack_contract import metrics
 
 _MINUTE = Duration.minutes(1)
 _FIVE_MINUTES = Duration.minutes(5)
-_HALF, _THIRD, _HEIGHT = 12, 8, 6
 
 # Which function counts which end.
 _JOBS = (
@@ -46,20 +46,18 @@ class Dashboard(Construct):
             widgets=[
                 [cloudwatch.AlarmStatusWidget(alarms=[*alarms], title="Alarms", width=24, height=3)],
                 [
-                    _graph("Recordings queued or running", [endpoint.metric("ApproximateBacklogSize", "Maximum", _MINUTE)]),
-                    _graph("Instances", [guard.metric(metrics.INSTANCES, "Maximum")]),
-                    _graph(
-                        "Age of the oldest, seconds", [endpoint.metric("ApproximateAgeOfOldestRequest", "Maximum", _MINUTE)]
-                    ),
+                    graph("Recordings queued or running", [endpoint.metric("ApproximateBacklogSize", "Maximum", _MINUTE)]),
+                    graph("Instances", [guard.metric(metrics.INSTANCES, "Maximum")]),
+                    graph("Age of the oldest, seconds", [endpoint.metric("ApproximateAgeOfOldestRequest", "Maximum", _MINUTE)]),
                 ],
                 [
-                    _graph("Jobs in five minutes", [_jobs(service, name) for service, name in _JOBS], width=_HALF),
-                    _graph("Dead letters", [_depth(name, queue) for name, queue in dead_letters.items()], width=_HALF),
+                    graph("Jobs in five minutes", [_jobs(service, name) for service, name in _JOBS], width=HALF),
+                    graph("Dead letters", [_depth(name, queue) for name, queue in dead_letters.items()], width=HALF),
                 ],
                 [
-                    _graph("In the model, milliseconds", self._percentiles("TotalProcessingTime")),
-                    _graph("In the queue, milliseconds", self._percentiles("TimeInBacklog")),
-                    self._cost(guard, price),
+                    graph("In the model, milliseconds", self._percentiles("TotalProcessingTime")),
+                    graph("In the queue, milliseconds", self._percentiles("TimeInBacklog")),
+                    cost_graph(guard, price),
                 ],
             ],
         )
@@ -69,20 +67,6 @@ class Dashboard(Construct):
             self._endpoint.metric(name, statistic, _FIVE_MINUTES, of_variant=True).with_(label=statistic)
             for statistic in ("p50", "p95")
         ]
-
-    def _cost(self, guard: CostGuard, price: float | None) -> cloudwatch.IWidget:
-        hours = guard.metric(metrics.INSTANCE_HOURS_TODAY, "Maximum")
-        if price is None:
-            return _graph("Instance hours since midnight UTC", [hours])
-        cost = cloudwatch.MathExpression(
-            expression=f"hours * {price:g}", using_metrics={"hours": hours}, label="USD", period=_FIVE_MINUTES
-        )
-        return _graph(f"Instances since midnight UTC, USD (estimate at {price:g} an hour)", [cost])
-
-
-def _graph(title: str, shown: Sequence[cloudwatch.IMetric], width: int = _THIRD) -> cloudwatch.GraphWidget:
-    axis = cloudwatch.YAxisProps(min=0)
-    return cloudwatch.GraphWidget(title=title, left=[*shown], width=width, height=_HEIGHT, left_y_axis=axis)
 
 
 def _jobs(service: str, name: str) -> cloudwatch.Metric:

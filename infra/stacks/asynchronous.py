@@ -20,12 +20,9 @@ from infra.constructs.job_storage import JobStorage
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
-from infra.images import find_image, warn_where_patches_end
 from infra.inference_options import AsynchronousSettings
 from infra.operations import OperationsSettings
 from infra.prices import instance_price, read_prices
-from infra.serving_variables import require_floors, serving_variables
-from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
 from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.receipt import Instances
@@ -39,7 +36,7 @@ class AsynchronousStack(Stack):
         *,
         storage: JobStorage,
         settings: AsynchronousSettings,
-        release: ReleaseManifest,
+        release: ReleaseManifest | None,
         log_retention: logs.RetentionDays,
         alarm_topic: sns.ITopic,
         operations: OperationsSettings,
@@ -49,36 +46,17 @@ class AsynchronousStack(Stack):
         # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
         key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
         alarms = Alarms(alarm_topic, operations.runbook_url)
-        image = find_image(settings.image, settings.engine, settings.hardware)
-        container_variables = {
-            **serving_variables(image.serving_stack, settings.serving_limits, settings.instance),
-            variables.MAX_AUDIO_SECONDS: str(settings.max_audio_seconds),
-            variables.INFERENCE_OPTION: InferenceOption.ASYNCHRONOUS,
-            variables.HARDWARE: str(settings.hardware),
-            **settings.container_variables,
-        }
-        require_floors(container_variables, settings.serving_limits)
-        warn_where_patches_end(self, image)
         model = WhisperModel(
             self,
             "Model",
-            image=image,
+            settings=settings,
+            limits=settings.serving_limits,
             release=release,
             bucket=storage.models,
             key=storage.key,
-            environment=container_variables,
+            option=InferenceOption.ASYNCHRONOUS,
         )
-        endpoint = AsyncEndpoint(
-            self,
-            "Endpoint",
-            model=model,
-            storage=storage,
-            instance=settings.instance,
-            workers=settings.workers,
-            inference_ami_version=image.inference_ami_version,
-            key=key,
-            alarms=alarms,
-        )
+        endpoint = AsyncEndpoint(self, "Endpoint", model=model, settings=settings, storage=storage, key=key, alarms=alarms)
         BacklogScaling(self, "Scaling", endpoint=endpoint, settings=settings.scaling)
         intake = Intake(
             self,
@@ -110,13 +88,15 @@ class AsynchronousStack(Stack):
             log_retention=log_retention,
             key=key,
         )
-        canary = Canary(self, "Canary", endpoint=endpoint, storage=storage, log_retention=log_retention, key=key)
+        canary = Canary.for_async(self, "Canary", endpoint=endpoint, storage=storage, log_retention=log_retention, key=key)
         guard = CostGuard(
             self,
             "Cost",
             endpoint=endpoint,
-            scaling=settings.scaling,
-            settings=operations,
+            min_instances=settings.scaling.min_instances,
+            max_instances=settings.scaling.max_instances,
+            hours_a_day=operations.instance_hours_a_day,
+            enforce=operations.enforce_instance_hours,
             alarms=alarms,
             log_retention=log_retention,
             key=key,
@@ -162,5 +142,5 @@ class AsynchronousStack(Stack):
         for name, queue in queues.items():
             CfnOutput(self, f"{name}Url", value=queue.queue_url)
         CfnOutput(self, "EndpointName", value=endpoint.endpoint_name)
-        CfnOutput(self, "ModelDigest", value=release.digest)
-        CfnOutput(self, "ModelIsExample", value=str(release.example).lower())
+        CfnOutput(self, "ModelDigest", value=model.digest)
+        CfnOutput(self, "ModelIsExample", value=str(release is not None and release.example).lower())

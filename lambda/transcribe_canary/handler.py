@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import boto3
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from botocore.config import Config
 
 from transcribe_canary.canary import Canary, Verdict
 from transcribe_canary.settings import Settings
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 SERVICE: Final = "transcribe_canary"
 
 _SCHEDULED: Final = "Scheduled Event"
+# A real-time endpoint has a minute.
+_READ_TIMEOUT_SECONDS: Final = 70
 _METRICS: Final = {Verdict.PASSED: metrics.CANARIES_PASSED, Verdict.FAILED: metrics.CANARIES_FAILED}
 
 logger = Logger(service=SERVICE)
@@ -40,4 +43,6 @@ def lambda_handler(event: dict[str, Any], _context: "LambdaContext") -> str:
 def canary() -> Canary:
     clients: Any = boto3.client
     settings = Settings.from_environment(os.environ)
-    return Canary(settings, clients("sagemaker"), clients("sagemaker-runtime"), clients("s3"))
+    # It asks again itself, where that makes sense, and each time counts as an invocation.
+    once = Config(retries={"total_max_attempts": 1}, read_timeout=_READ_TIMEOUT_SECONDS)
+    return Canary(settings, clients("sagemaker"), clients("sagemaker-runtime", config=once), clients("s3"))

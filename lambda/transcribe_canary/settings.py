@@ -8,10 +8,10 @@ from whisperstack_contract import variables
 
 @dataclass(frozen=True)
 class Settings:
-    """wait_seconds: how long to wait for the transcript."""
+    """audio_bucket: of an asynchronous endpoint; None for a real-time one. wait_seconds: for the transcript."""
 
     endpoint_name: str
-    audio_bucket: str
+    audio_bucket: str | None
     wait_seconds: int
 
     @classmethod
@@ -19,6 +19,6 @@ class Settings:
         """Raises KeyError for a variable that is not set."""
         return cls(
             endpoint_name=environment[variables.ENDPOINT_NAME],
-            audio_bucket=environment[variables.AUDIO_BUCKET],
+            audio_bucket=environment.get(variables.AUDIO_BUCKET),
             wait_seconds=int(environment[variables.CANARY_WAIT_SECONDS]),
         )

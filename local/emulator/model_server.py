@@ -2,9 +2,10 @@
 
 Run as `python -I model_server.py MODEL_FOLDER PORT`. It stands in for the serving stack of the image (Multi Model Server or
 TorchServe, by the container's variables) and copies how those behave: `/ping` answers 200 before the model is loaded, a
-request waits for the load, one worker answers one request at a time, a body over the limit is refused, and a model that cannot
-be loaded makes every request fail while `/ping` stays 200. The real stacks are another proof, and `make serving-test` compares
-the two; this one runs the same handler with nothing but the archive on its path.
+request waits for the load, one worker answers one request at a time, a request that finds the queue full and a body over the
+limit are refused, and a model that cannot be loaded makes every request fail while `/ping` stays 200. The real stacks are
+another proof, and `make serving-test` compares the two; this one runs the same handler with nothing but the archive on its
+path.
 """
 
 import importlib
@@ -23,6 +24,9 @@ from typing import Any, Final
 # when they start.
 _MAX_REQUEST_BYTES: Final = 6_553_500
 
+# How many requests may wait beside the one that is being answered, likewise.
+_QUEUED_REQUESTS: Final = 100
+
 _BLOCK_BYTES: Final = 1 << 20
 
 
@@ -33,6 +37,12 @@ class ServingStack:
         self._torchserve = any(name.startswith("TS_") for name in variables)
         prefix = "TS" if self._torchserve else "MMS"
         self.max_request_bytes = int(variables.get(f"{prefix}_MAX_REQUEST_SIZE", _MAX_REQUEST_BYTES))
+        self.queued_requests = int(variables.get(f"{prefix}_JOB_QUEUE_SIZE", _QUEUED_REQUESTS))
+
+    @staticmethod
+    def queue_full() -> tuple[int, bytes]:
+        message = "No worker is free and the queue is full."
+        return 503, _document(code=503, type="ServiceUnavailableException", message=message)
 
     def load_failure(self, error: Exception) -> tuple[int, bytes]:
         """TorchServe's worker ends and is started again; that of Multi Model Server answers."""
@@ -78,6 +88,7 @@ class Model:
         self._model: Any = None
         self._loaded = threading.Event()
         self._one_at_a_time = threading.Lock()
+        self._room = threading.BoundedSemaphore(1 + stack.queued_requests)
         threading.Thread(target=self._load, daemon=True).start()
 
     def _load(self) -> None:
@@ -93,6 +104,14 @@ class Model:
             self._loaded.set()
 
     def answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        if not self._room.acquire(blocking=False):
+            return self._stack.queue_full()
+        try:
+            return self._answer(body, headers)
+        finally:
+            self._room.release()
+
+    def _answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         self._loaded.wait()
         if self._handler is None:
             return self._stack.load_failure(self._load_error)

@@ -17,6 +17,12 @@ class _ScalableTarget(ApiResource, CloudFormationModel):
         cls.surroundings.client("application-autoscaling").register_scalable_target(
             **_target_of(properties), MinCapacity=int(properties["MinCapacity"]), MaxCapacity=int(properties["MaxCapacity"])
         )
+        for action in properties.get("ScheduledActions", ()):
+            cls.surroundings.client("application-autoscaling").put_scheduled_action(
+                **_target_of(properties),
+                **{name: action[name] for name in ("ScheduledActionName", "Schedule", "Timezone") if name in action},
+                ScalableTargetAction={name: int(value) for name, value in action["ScalableTargetAction"].items()},
+            )
         return "|".join(_target_of(properties).values())
 
     @classmethod

@@ -18,7 +18,7 @@ STAGES = [
     "Publish the model artefact",
     "Deploy all stacks",
     "Check that every resource is there",
-    "Wait for the endpoint",
+    "Wait for the endpoints",
     "Upload and transcribe",
 ]
 

@@ -43,3 +43,16 @@ def test_a_path_that_does_not_exist_is_one_sentence(demo):
     output, _ = (run := demo.start("nowhere.mp3")).communicate(timeout=60)
     assert run.returncode == 1
     assert output.strip() == "nowhere.mp3 is neither a file nor a folder; give the path of a recording"
+
+
+def test_in_real_time_the_demo_prints_the_answers_and_why_one_was_refused(demo, tmp_path):
+    (tmp_path / "good.mp3").write_bytes((PROJECT / "samples" / "jfk.mp3").read_bytes())
+    (tmp_path / "notes.mp3").write_text("no sound in here\n" * 50)
+    with (tmp_path / "large.wav").open("wb") as file:
+        file.truncate(26 * 1024**2)
+    output, _ = (run := demo.start("--mode", "realtime", tmp_path)).communicate(timeout=180)
+    assert run.returncode == 1, output
+    assert SENTENCE in " ".join(output.split())
+    assert "refused (not_audio)" in output
+    assert "MODE=async takes it" in " ".join(output.split())
+    assert "1 of 3 recordings transcribed." in output

@@ -4,40 +4,64 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from local.embedded_aws import PROJECT
 from tests.end_to_end.test_pipeline import silence
 
 
-def function_of(pipeline, package):
+def function_of(pipeline, package, endpoint):
     functions = pipeline.aws.client("lambda").list_functions()["Functions"]
-    (name,) = [f["FunctionName"] for f in functions if f["Handler"].startswith(f"{package}.")]
+    (name,) = [
+        f["FunctionName"]
+        for f in functions
+        if f["Handler"].startswith(f"{package}.")
+        and f["Environment"]["Variables"].get("WHISPERSTACK_ENDPOINT_NAME") == endpoint
+    ]
     return name
 
 
-def call(pipeline, package, event):
-    response = pipeline.aws.client("lambda").invoke(FunctionName=function_of(pipeline, package), Payload=json.dumps(event))
-    assert "FunctionError" not in response
-    return json.loads(response["Payload"].read())
+def call(pipeline, package, endpoint, event):
+    name = function_of(pipeline, package, endpoint)
+    response = pipeline.aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps(event))
+    answer = response["Payload"].read()
+    assert "FunctionError" not in response, answer
+    return json.loads(answer)
+
+
+CHANGED, SCHEDULED = {"detail-type": "SageMaker Endpoint State Change"}, {"detail-type": "Scheduled Event"}
 
 
 def test_the_deployed_canary_hears_its_sample_whenever_the_endpoint_has_changed(pipeline):
     for _ in range(2):
-        assert call(pipeline, "transcribe_canary", {"detail-type": "SageMaker Endpoint State Change"}) == "passed"
+        assert call(pipeline, "transcribe_canary", pipeline.deployment.endpoint_name, CHANGED) == "passed"
 
 
 def test_the_deployed_canary_leaves_the_endpoint_alone_by_the_clock(pipeline):
-    assert call(pipeline, "transcribe_canary", {"detail-type": "Scheduled Event"}) == "skipped"
+    assert call(pipeline, "transcribe_canary", pipeline.deployment.endpoint_name, SCHEDULED) == "skipped"
 
 
-def test_the_deployed_cost_guard_counts(pipeline):
-    assert call(pipeline, "guard_cost", {"detail-type": "Scheduled Event"}) is None
+@pytest.mark.parametrize("event", [CHANGED, SCHEDULED])
+def test_the_deployed_canary_of_the_real_time_endpoint_hears_its_sample_at_any_time(pipeline, event):
+    assert call(pipeline, "transcribe_canary", pipeline.deployment.realtime_endpoint_name, event) == "passed"
+
+
+def test_the_deployed_cost_guards_count(pipeline):
+    for name in (pipeline.deployment.endpoint_name, pipeline.deployment.realtime_endpoint_name):
+        assert call(pipeline, "guard_cost", name, SCHEDULED) is None
+
+
+def policies_of(pipeline, endpoint):
+    resource = f"endpoint/{endpoint}/variant/Whisper"
+    autoscaling = pipeline.aws.client("application-autoscaling")
+    found = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=resource)["ScalingPolicies"]
+    targets = autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[resource])["ScalableTargets"]
+    assert len(targets) == 1
+    return found
 
 
 def test_the_endpoint_scales_on_its_backlog(pipeline):
-    autoscaling = pipeline.aws.client("application-autoscaling")
-    (target,) = autoscaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
-    assert target["ResourceId"] == f"endpoint/{pipeline.deployment.endpoint_name}/variant/Whisper"
-    policies = autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    policies = policies_of(pipeline, pipeline.deployment.endpoint_name)
     alarms = pipeline.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     steps = {policy["PolicyARN"] for policy in policies if policy["PolicyType"] == "StepScaling"}
     assert len(policies) == 3
@@ -60,3 +84,9 @@ def test_an_operator_erases_an_upload_with_all_that_came_of_it(pipeline, eventua
         versions = pipeline.aws.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket)
         left = {each["Key"] for page in versions for name in ("Versions", "DeleteMarkers") for each in page.get(name, [])}
         assert not erased & left
+
+
+def test_the_real_time_endpoint_scales_on_its_requests(pipeline):
+    (policy,) = policies_of(pipeline, pipeline.deployment.realtime_endpoint_name)
+    metric = policy["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"]
+    assert metric["PredefinedMetricType"] == "SageMakerVariantConcurrentRequestsPerModelHighResolution"

@@ -33,3 +33,9 @@ def storage(dev) -> Template:
 @pytest.fixture(scope="session")
 def asynchronous(dev) -> Template:
     return dev.asynchronous
+
+
+@pytest.fixture(scope="session")
+def realtime(syntheses) -> Template:
+    """dev has none."""
+    return syntheses["staging"].realtime

@@ -17,6 +17,7 @@ ON_EVERYTHING = {
 PHYSICAL_NAMES = {
     ("AWS::SageMaker::Endpoint", "EndpointName"): "made from what replaces it; docs/decisions/0022",
     ("AWS::ApplicationAutoScaling::ScalingPolicy", "PolicyName"): "required, and unique below its target only",
+    ("AWS::SSM::Parameter", "Name"): "callers find the endpoint's changing name under it",
 }
 
 _NAMES = {

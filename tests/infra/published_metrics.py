@@ -30,7 +30,14 @@ PUBLISHED = {
 }
 
 # Of real-time endpoints only; asynchronous ones do not publish them.
-PUBLISHED_IN_REAL_TIME = {("AWS/SageMaker", "Invocations"): (_VARIANT, frozenset({"Sum"}))}
+_COMMON = ("Invocation4XXErrors", "Invocation5XXErrors", "Errors")
+PUBLISHED_IN_REAL_TIME = {
+    **{key: value for key, value in PUBLISHED.items() if key[1] in _COMMON},
+    ("AWS/SageMaker", "Invocations"): (_VARIANT, frozenset({"Sum"})),
+    ("AWS/SageMaker", "ConcurrentRequestsPerModel"): (_VARIANT, _GAUGE),
+    ("AWS/SageMaker", "ModelLatency"): (_VARIANT, _TIME),
+    ("AWS/SageMaker", "OverheadLatency"): (_VARIANT, _TIME),
+}
 
 _SERVICE = frozenset({"service"})
 _SERVICE_AND_ENDPOINT = frozenset({"service", "EndpointName"})

@@ -49,14 +49,34 @@ class Template:
 
 @dataclass(frozen=True)
 class Synthesis:
+    """stacks: by the rest of their name, such as 'Storage' or 'Realtime-main'."""
+
     name: str
-    storage: Template
-    operations: Template
-    asynchronous: Template
+    stacks: dict[str, Template]
+
+    @property
+    def storage(self) -> Template:
+        return self.stacks["Storage"]
+
+    @property
+    def operations(self) -> Template:
+        return self.stacks["Operations"]
+
+    @property
+    def asynchronous(self) -> Template:
+        return self.stacks["Asynchronous"]
+
+    @property
+    def realtime(self) -> Template:
+        return self.stacks["Realtime-main"]
+
+    @property
+    def batch(self) -> Template:
+        return self.stacks["Batch"]
 
     @property
     def templates(self) -> tuple[Template, ...]:
-        return self.storage, self.operations, self.asynchronous
+        return tuple(self.stacks.values())
 
 
 def synthesize(environment: Environment, folder: Path, release: Path = EXAMPLE_MANIFEST) -> Synthesis:
@@ -64,12 +84,9 @@ def synthesize(environment: Environment, folder: Path, release: Path = EXAMPLE_M
     app = cdk.App(outdir=str(folder), context=CONTEXT)
     add_stacks(app, environment, ROOT, release)
     app.synth()
-    return Synthesis(
-        environment.name,
-        _read(folder / f"Whisperstack-{environment.name}-Storage.template.json"),
-        _read(folder / f"Whisperstack-{environment.name}-Operations.template.json"),
-        _read(folder / f"Whisperstack-{environment.name}-Asynchronous.template.json"),
-    )
+    before, after = f"Whisperstack-{environment.name}-", ".template.json"
+    paths = sorted(folder.glob(f"{before}*{after}"))
+    return Synthesis(environment.name, {path.name.removeprefix(before).removesuffix(after): _read(path) for path in paths})
 
 
 def _read(path: Path) -> Template:

@@ -4,12 +4,8 @@ import dataclasses
 import json
 import re
 
-import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_sns as sns
-from aws_cdk.assertions import Template as Assertions
 
-from infra.constructs.alarms import Alarms
 from infra.environments import environment_names, find_environment
 from infra.errors import ConfigurationError
 from infra.operations import OperationsSettings
@@ -37,16 +33,41 @@ def section(alarm):
     return re.search(r"Runbook: docs/operations\.md#([a-z-]+)$", alarm["AlarmDescription"])[1]
 
 
+def watched_metrics(alarm):
+    """(namespace, metric, dimensions, statistic, period) of everything that an alarm looks at."""
+    stats = [each["MetricStat"] for each in alarm.get("Metrics", ()) if "MetricStat" in each]
+    plain = [{"Metric": alarm, "Stat": alarm["Statistic"], "Period": alarm["Period"]}] if "MetricName" in alarm else []
+    return [
+        (
+            stat["Metric"]["Namespace"],
+            stat["Metric"]["MetricName"],
+            {dimension["Name"] for dimension in stat["Metric"]["Dimensions"]},
+            stat["Stat"],
+            stat["Period"],
+        )
+        for stat in (*stats, *plain)
+    ]
+
+
 @pytest.mark.parametrize("environment", environment_names())
-def test_every_alarm_watches_what_is_published_under_those_dimensions_and_so_can_fire(syntheses, environment):
-    known = {**PUBLISHED, **OWN}
-    alarms = syntheses[environment].asynchronous.resources(ALARM)
-    assert len(alarms) >= 15
+@pytest.mark.parametrize(
+    ("stack", "published", "least"), [("Asynchronous", PUBLISHED, 15), ("Realtime-main", PUBLISHED_IN_REAL_TIME, 6)]
+)
+def test_every_alarm_watches_what_is_published_under_those_dimensions_and_so_can_fire(
+    syntheses, environment, stack, published, least
+):
+    if stack not in syntheses[environment].stacks:
+        assert environment == "dev"
+        return
+    known = {**published, **OWN}
+    alarms = syntheses[environment].stacks[stack].resources(ALARM)
+    assert len(alarms) >= least
     for alarm in alarms:
-        dimensions, statistics = known[alarm["Namespace"], alarm["MetricName"]]
-        assert {dimension["Name"] for dimension in alarm["Dimensions"]} == dimensions, alarm["MetricName"]
-        assert alarm["Statistic"] in statistics, alarm["MetricName"]
-        assert alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * 3600
+        for namespace, name, dimensions, statistic, period in watched_metrics(alarm):
+            expected, statistics = known[namespace, name]
+            assert dimensions == expected, name
+            assert statistic in statistics, name
+            assert period * alarm["EvaluationPeriods"] <= 24 * 3600
 
 
 def test_the_scaling_policy_watches_what_is_published(asynchronous):
@@ -57,13 +78,14 @@ def test_the_scaling_policy_watches_what_is_published(asynchronous):
     assert metric["Statistic"] in statistics
 
 
-def test_everything_on_the_dashboard_is_published_under_those_dimensions(asynchronous):
-    known = {**PUBLISHED, **OWN}
-    parts = asynchronous.resource("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+@pytest.mark.parametrize(("stack", "published"), [("asynchronous", PUBLISHED), ("realtime", PUBLISHED_IN_REAL_TIME)])
+def test_everything_on_the_dashboard_is_published_under_those_dimensions(syntheses, stack, published):
+    known = {**published, **OWN}
+    parts = getattr(syntheses["staging"], stack).resource("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
     body = json.loads("".join(part if isinstance(part, str) else "x" for part in parts))
     shown = [metric for widget in body["widgets"] for metric in widget["properties"].get("metrics", [])]
     metrics = [metric for metric in shown if isinstance(metric[0], str)]
-    assert len(metrics) >= 15
+    assert len(metrics) >= (15 if stack == "asynchronous" else 9)
     for namespace, name, *rest in metrics:
         dimensions, statistics = known[namespace, name]
         options = rest[-1]
@@ -86,24 +108,27 @@ def test_a_message_in_any_dead_letter_queue_raises_an_alarm(asynchronous):
     assert targets < set(queues)
 
 
-def test_errors_of_any_function_raise_an_alarm(asynchronous):
-    functions = {n for n, r in asynchronous.body["Resources"].items() if r["Type"] == "AWS::Lambda::Function"}
-    watched = {a["Dimensions"][0]["Value"]["Ref"] for a in told(asynchronous).values() if a["MetricName"] == "Errors"}
+@pytest.mark.parametrize("stack", ["asynchronous", "realtime"])
+def test_errors_of_any_function_raise_an_alarm(syntheses, stack):
+    template = getattr(syntheses["staging"], stack)
+    functions = {n for n, r in template.body["Resources"].items() if r["Type"] == "AWS::Lambda::Function"}
+    watched = {a["Dimensions"][0]["Value"]["Ref"] for a in told(template).values() if a.get("MetricName") == "Errors"}
     assert watched == functions
 
 
-def test_whoever_subscribes_hears_when_an_alarm_begins_and_when_it_ends(asynchronous):
-    for alarm in told(asynchronous).values():
+@pytest.mark.parametrize("stack", ["asynchronous", "realtime"])
+def test_whoever_subscribes_hears_when_an_alarm_begins_and_when_it_ends(syntheses, stack):
+    for alarm in told(getattr(syntheses["staging"], stack)).values():
         assert "Alarms" in json.dumps(alarm["AlarmActions"])
         assert alarm["OKActions"] == alarm["AlarmActions"]
 
 
-def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(asynchronous):
+def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(asynchronous, realtime):
     page = (ROOT / "docs" / "operations.md").read_text()
     headings = re.findall(r"^### ([\w ]+)$", page, re.MULTILINE)
     assert len(headings) == len(set(headings))
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
-    assert anchors == {section(alarm) for alarm in told(asynchronous).values()}
+    assert anchors == {section(alarm) for template in (asynchronous, realtime) for alarm in told(template).values()}
 
 
 def test_cloudwatch_and_budgets_of_this_account_may_publish_on_the_alarm_topic(dev):
@@ -160,15 +185,15 @@ def test_runbooks_may_lie_elsewhere(watched):
     assert alarm["AlarmDescription"].endswith("Runbook: https://example.com/runbook#oldest-request")
 
 
-def test_a_forgotten_real_time_endpoint_raises_an_alarm_although_it_publishes_nothing():
-    stack = cdk.Stack(cdk.App(), "Stack")
-    Alarms(sns.Topic(stack, "Topic"), "runbook").idle(stack, "RealTimeIdle", "endpoint", "Whisper", 12)
-    (alarm,) = [r["Properties"] for r in Assertions.from_stack(stack).find_resources(ALARM).values()]
-    dimensions, statistics = PUBLISHED_IN_REAL_TIME[alarm["Namespace"], alarm["MetricName"]]
-    assert {dimension["Name"] for dimension in alarm["Dimensions"]} == dimensions
-    assert alarm["Statistic"] in statistics
-    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
-    assert alarm["Period"] * alarm["EvaluationPeriods"] == 12 * 3600
+def test_a_forgotten_real_time_endpoint_raises_an_alarm_although_it_publishes_nothing_and_the_canary_uses_it(realtime):
+    alarm = realtime.resource(ALARM, "EndpointIdleEndpoint")
+    formula = next(each for each in alarm["Metrics"] if "Expression" in each)
+    assert formula["Expression"] == "invocations - FILL(passed, 0) - FILL(failed, 0)"
+    metrics = {name for _, name, *_ in watched_metrics(alarm)}
+    assert metrics == {"Invocations", "CanariesPassed", "CanariesFailed"}
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("breaching", "LessThanThreshold", 1)
+    assert {period for *_, period in watched_metrics(alarm)} == {3600}
+    assert alarm["EvaluationPeriods"] == 12
 
 
 @pytest.mark.parametrize(

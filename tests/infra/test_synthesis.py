@@ -18,18 +18,22 @@ from infra.operations import OperationsSettings
 from tests.infra.synthesized import CONTEXT, synthesize
 
 
-def shape(synthesis):
+def shape(template):
     """Logical id → type of every resource."""
-    return {
-        logical_id: resource["Type"]
-        for template in synthesis.templates
-        for logical_id, resource in template.body["Resources"].items()
-    }
+    return {logical_id: resource["Type"] for logical_id, resource in template.body["Resources"].items()}
 
 
 @pytest.mark.parametrize("name", environment_names())
-def test_environments_differ_in_values_only(syntheses, name):
-    assert shape(syntheses[name]) == shape(syntheses["dev"])
+def test_environments_differ_in_values_only_unless_an_option_is_switched_off(syntheses, name):
+    both = syntheses[name].stacks.keys() & syntheses["prod"].stacks.keys()
+    assert {"Storage", "Operations", "Asynchronous", "Batch"} <= both
+    for stack in both:
+        assert shape(syntheses[name].stacks[stack]) == shape(syntheses["prod"].stacks[stack]), stack
+
+
+def test_real_time_inference_is_off_in_dev_as_it_costs_money_while_idle(syntheses):
+    with_real_time = {name for name, synthesis in syntheses.items() if "Realtime-main" in synthesis.stacks}
+    assert with_real_time == {"local", "staging", "prod"}
 
 
 def test_cfn_lint_finds_nothing_in_any_template(syntheses):
@@ -49,7 +53,7 @@ def test_an_unexplained_finding_stops_the_synthesis(tmp_path):
 
 @pytest.mark.parametrize("name", environment_names())
 def test_there_is_no_custom_resource_and_no_telemetry(syntheses, name):
-    types = set(shape(syntheses[name]).values())
+    types = {kind for template in syntheses[name].templates for kind in shape(template).values()}
     assert not [kind for kind in types if kind.startswith("Custom::") or kind == "AWS::CDK::Metadata"]
 
 

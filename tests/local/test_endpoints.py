@@ -6,6 +6,7 @@ import os
 import signal
 import tarfile
 import uuid
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 HANDLER = """
-import json, os
+import json, os, time
 
 def model_fn(model_dir, context=None):
     return open(os.path.join(model_dir, "weights.txt")).read()
@@ -24,6 +25,10 @@ def transform_fn(model, body, content_type, accept, context=None):
         return json.dumps({"error": {"code": "refused", "message": "no", "retryable": False}})
     if bytes(body) == b"raise":
         raise RuntimeError("secret detail")
+    if bytes(body) == b"wait":
+        open(os.environ["HOME"] + "/waiting", "w").close()
+        while not os.path.exists(os.environ["HOME"] + "/go"):
+            time.sleep(0.01)
     if bytes(body) == b"die":
         os._exit(9)
     attributes = context.get_request_header(0, "X-Amzn-SageMaker-Custom-Attributes")
@@ -45,7 +50,7 @@ def archive(**files):
 class Endpoint:
     """A deployed endpoint with a bucket of its own and queues on its two topics."""
 
-    def __init__(self, aws, eventually, model, *, is_async, status="InService", unpacked=None):
+    def __init__(self, aws, eventually, model, *, is_async, status="InService", unpacked=None, settings=None):
         self.aws, self.name, self._eventually = aws, f"endpoint-{uuid.uuid4().hex[:8]}", eventually
         self.bucket = f"bucket-{self.name}"
         aws.client("s3").create_bucket(Bucket=self.bucket)
@@ -64,7 +69,7 @@ class Endpoint:
             PrimaryContainer={
                 "Image": "image",
                 **data,
-                "Environment": {"SETTING": "value"},
+                "Environment": {"SETTING": "value", **(settings or {})},
             },
         )
         config = {
@@ -163,6 +168,36 @@ def test_an_error_of_the_handler_is_a_model_error_with_its_status(real_time, bod
     assert raised.value.response["OriginalStatusCode"] == status
     assert shown in raised.value.response["OriginalMessage"]
     assert "Traceback" not in raised.value.response["OriginalMessage"]
+
+
+@pytest.fixture(scope="module")
+def roomy(aws, eventually, model):
+    """One request may wait, and a body may be as large as SageMaker allows."""
+    settings = {"MMS_JOB_QUEUE_SIZE": "1", "MMS_MAX_REQUEST_SIZE": str(1024**3)}
+    return Endpoint(aws, eventually, model, is_async=False, settings=settings)
+
+
+def test_a_body_above_the_limit_is_refused_before_the_container_sees_it(roomy):
+    with pytest.raises(ClientError) as raised:
+        roomy.invoke(b"x" * (25 * 1024**2 + 1))
+    assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+    assert "the limit is 26214400; use asynchronous inference" in raised.value.response["Error"]["Message"]
+    # Bytes that are no text pass as they are.
+    assert roomy.invoke(b"\xff" * 25 * 1024**2)["bytes"] == 25 * 1024**2
+
+
+def test_what_finds_the_queue_full_is_answered_with_503_at_once(roomy, eventually):
+    home = Path(roomy.invoke(b"sound")["environment"]["HOME"])
+    with ThreadPoolExecutor() as pool:
+        running = pool.submit(roomy.invoke, b"wait")
+        eventually((home / "waiting").exists)
+        # One more may wait; of two, whichever comes second is refused.
+        others = [pool.submit(roomy.invoke, b"sound") for _ in range(2)]
+        (refused,) = wait(others, return_when=FIRST_COMPLETED, timeout=30).done
+        assert refused.exception().response["OriginalStatusCode"] == 503
+        (home / "go").touch()
+        assert running.result()["bytes"] == 4
+        assert [future.exception() is None for future in others].count(True) == 1
 
 
 def test_a_killed_container_is_started_again(real_time, eventually):

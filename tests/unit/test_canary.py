@@ -1,9 +1,11 @@
 """The canary tells a release that transcribes from one that does not, and never wakes an endpoint or keeps it awake."""
 
+import io
 import json
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
@@ -148,3 +150,64 @@ def test_its_result_is_taken_for_nobodys_job(run):
     (request,) = run.sent
     assert parse_inference_id(request["InferenceId"]) is None
     assert len(request["InferenceId"]) <= 64
+
+
+TRANSCRIPT = json.dumps({"text": f"ask not what your {SPOKEN}"}).encode()
+
+
+@pytest.fixture
+def ask(s3):
+    """Runs the canary of a real-time endpoint, which gives these answers one after the other: a body or an error."""
+
+    def once(*answers, status="InService"):
+        sagemaker = boto3.client("sagemaker", region_name="us-east-1")
+        runtime = boto3.client("sagemaker-runtime", region_name="us-east-1")
+        described = {
+            "EndpointName": "whisper",
+            "EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/whisper",
+            "EndpointStatus": status,
+            "CreationTime": 0,
+            "LastModifiedTime": 0,
+            "ProductionVariants": [{"VariantName": "Whisper", "CurrentInstanceCount": 1}],
+        }
+        request = {"EndpointName": "whisper", "ContentType": "audio/mpeg", "Body": ANY}
+        clock = Clock()
+        with Stubber(sagemaker) as endpoints, Stubber(runtime) as invocations:
+            endpoints.add_response("describe_endpoint", described, {"EndpointName": "whisper"})
+            for answer in answers:
+                if isinstance(answer, bytes):
+                    invocations.add_response("invoke_endpoint", {"Body": io.BytesIO(answer)}, request)
+                else:
+                    code, original = answer
+                    fields = {"OriginalStatusCode": original} if original else {}
+                    invocations.add_client_error("invoke_endpoint", code, modeled_fields=fields, expected_params=request)
+            verdict = Canary(Settings("whisper", None, 10), sagemaker, runtime, s3, clock, clock.pause).run(scheduled=True)
+            invocations.assert_no_pending_responses()
+        return verdict
+
+    return once
+
+
+def test_a_real_time_endpoint_is_asked_by_the_clock_since_it_runs_anyway(ask):
+    assert ask(TRANSCRIPT) is Verdict.PASSED
+    assert ask(b'{"text": "Thanks for watching!"}') is Verdict.FAILED
+
+
+def test_a_model_that_answers_with_an_error_has_failed(ask):
+    assert ask(("ModelError", 400)) is Verdict.FAILED
+
+
+@pytest.mark.parametrize("busy", [("ModelError", 503), ("ServiceUnavailable", None), ("ThrottlingException", None)])
+def test_an_endpoint_that_is_busy_is_asked_again_until_the_time_is_up(ask, busy):
+    assert ask(busy, busy, TRANSCRIPT) is Verdict.PASSED
+    assert ask(*[busy] * 6) is Verdict.FAILED
+
+
+def test_not_being_allowed_to_ask_says_nothing_of_the_release(ask):
+    with pytest.raises(ClientError, match="AccessDenied"):
+        ask(("AccessDeniedException", None))
+
+
+@pytest.mark.parametrize("status", ["Creating", "Failed", "Deleting"])
+def test_a_real_time_endpoint_that_does_not_serve_is_not_asked(ask, status):
+    assert ask(status=status) is Verdict.SKIPPED
