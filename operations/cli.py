@@ -7,9 +7,11 @@ import typer
 
 from operations.deployment import Deployment
 from operations.erase_command import erase_command
-from operations.errors import explained
+from operations.errors import OperationsError, explained
 from operations.finding import find_jobs
+from operations.redriving import cancel, jobs_that_ended, redrive
 from operations.showing import show_jobs
+from whisperstack_contract.jobs import END_STATES, JobState
 
 app = typer.Typer(
     help="See what became of recordings, and do something about it.",
@@ -37,3 +39,53 @@ def status(subject: SubjectArgument, environment: EnvironmentOption = "dev") -> 
 
 
 app.command("erase")(erase_command)
+
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+StateOption = Annotated[JobState, typer.Option("--state", help="How the jobs ended.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="At most this many, the latest first.")]
+
+
+@app.command("list")
+def list_jobs(state: StateOption, environment: EnvironmentOption = "dev", limit: LimitOption = 50) -> None:
+    """List jobs by how they ended, the latest first."""
+    with explained():
+        for job in jobs_that_ended(Deployment.find(environment), _end_state(state), limit):
+            code = job.ending.error.code if job.ending and job.ending.error else "-"
+            typer.echo(f"{job.job_id} {job.created_at} {code} {job.source.key}")
+
+
+@app.command("redrive")
+def redrive_jobs(
+    subject: Annotated[str | None, typer.Argument(metavar="JOB|KEY", help="A job's id, or the key of an upload.")] = None,
+    state: Annotated[JobState | None, typer.Option("--state", help="Every job that ended so, instead of one.")] = None,
+    environment: EnvironmentOption = "dev",
+    limit: LimitOption = 50,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Send jobs again that ended without a transcript."""
+    with explained():
+        if (subject is None) == (state is None):
+            raise OperationsError("name a job or a key, or a state with --state; one of the two")
+        deployment = Deployment.find(environment)
+        if subject is not None:
+            jobs = find_jobs(subject, deployment, boto3.client("s3"))
+        else:
+            jobs = list(jobs_that_ended(deployment, _end_state(state), limit))
+        for job in jobs:
+            typer.echo(f"{job.job_id} {redrive(deployment, job, dry_run=dry_run)}")
+
+
+@app.command("cancel")
+def cancel_jobs(subject: SubjectArgument, environment: EnvironmentOption = "dev", dry_run: DryRunOption = False) -> None:
+    """End jobs that have not ended. What the endpoint has begun runs on, and its transcript is not published."""
+    with explained():
+        deployment = Deployment.find(environment)
+        for job in find_jobs(subject, deployment, boto3.client("s3")):
+            typer.echo(f"{job.job_id} {cancel(deployment, job, dry_run=dry_run)}")
+
+
+def _end_state(state: JobState | None) -> JobState:
+    if state is None or not state.is_end:
+        raise OperationsError(f"{state} is no end; choose one of: {', '.join(sorted(END_STATES))}")
+    return state

@@ -1,6 +1,7 @@
 """From what an operator knows, a job's id or an upload's key, to its jobs."""
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from operations.deployment import Deployment
@@ -27,12 +28,20 @@ def find_jobs(subject: str, deployment: Deployment, s3: "S3Client") -> list[Job]
             f"{subject!r} is neither a job id ({JOB_ID_CHARS} characters of a-z and 2-7) nor a key below {INCOMING_PREFIX}"
         )
     versions = _versions(s3, deployment.audio_bucket, subject)
-    jobs = [job for version in versions if (job := deployment.jobs.load(job_id(version)))]
+    jobs = [job for version in versions for job in _runs(deployment, version)]
     if not jobs:
         raise OperationsError(
             f"{len(versions)} versions of {subject!r} are in {deployment.audio_bucket}, and none has a job; check the key"
         )
     return jobs
+
+
+def _runs(deployment: Deployment, version: SourceVersion) -> Iterator[Job]:
+    """The jobs of one version: one, and another each time that it was sent again."""
+    run = 0
+    while job := deployment.jobs.load(job_id(version, run)):
+        yield job
+        run += 1
 
 
 def _versions(s3: "S3Client", bucket: str, key: str) -> list[SourceVersion]:

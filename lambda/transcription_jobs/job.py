@@ -74,8 +74,6 @@ def new_row(job: Job) -> dict[str, Any]:
         "failures": job.failures,
         "requeues": job.requeues,
         WORK_SECONDS: job.work_seconds,
-        # What an earlier run of the same version has staged serves this one too.
-        **({"content_type": job.content_type} if job.content_type else {}),
     }
 
 
