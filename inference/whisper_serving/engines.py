@@ -6,12 +6,17 @@ from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Engine
 from whisper_serving.weights import read_manifest
 from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.variables import FAST
 
 
 def load_engine(model_folder: Path, settings: Settings) -> Engine:
     """Raises ModelUnavailableError where the archive is not whole, not what was built, or for an engine that is not known."""
     engine = read_manifest(model_folder).engine
     # Imported here: torch and the engine's framework take seconds, and only one of the frameworks is in an image.
+    if engine == "pytorch" and settings.numerics == FAST:
+        from whisper_serving.fast_engine import FastEngine
+
+        return FastEngine.load(model_folder, settings.hardware)
     if engine == "pytorch":
         from whisper_serving.pytorch_engine import PytorchEngine
 

@@ -32,7 +32,7 @@ from whisper_serving.token_rules import Vocabulary
 from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
 from whisper_serving.window_decoding import rows_to_try
-from whisper_serving.word_alignment import align_words
+from whisper_serving.word_alignment import Aligner, in_order
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import Task, TranscriptionOptions
@@ -97,8 +97,17 @@ class HuggingFaceEngine:
             language, probability = self._windows.detect_language(mel.window(mel.frame_at(listen[0].start)))
         recogniser = self._windows.speaking(language, options.task is Task.TRANSLATE, most_rows)
         heard = recognise_windows(mel, listen, recogniser, self._windows.vocabulary, options)
-        words = align_words(heard, mel, recogniser, language) if options.word_timestamps else None
-        return Recognition(language, [found.segment for found in heard], words, probability)
+        segments = [found.segment for found in heard]
+        if not options.word_timestamps:
+            return Recognition(language, segments, None, probability)
+        aligner = Aligner(
+            lambda tokens, window: recogniser.attend(tokens, mel.window(*window)),
+            recogniser.start,
+            self._windows.vocabulary,
+            recogniser,
+            language,
+        )
+        return Recognition(language, segments, in_order(aligner.words_of(heard), segments), probability)
 
 
 def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForConditionalGeneration:

@@ -23,7 +23,7 @@ class _Steps:
         self._sound = sound
         self._cache: Any = EncoderDecoderCache(DynamicCache(), DynamicCache())
 
-    def advance(self, tokens: torch.Tensor) -> torch.Tensor:
+    def advance(self, tokens: torch.Tensor, wanted: Sequence[int] = (-1,)) -> torch.Tensor:
         output = self._model(
             encoder_outputs=(self._sound,),
             decoder_input_ids=tokens,
@@ -32,7 +32,7 @@ class _Steps:
             return_dict=True,
         )
         self._cache = output.past_key_values
-        return output.logits.float()  # type: ignore[no-any-return]
+        return output.logits[:, list(wanted)].float()  # type: ignore[no-any-return]
 
     def select(self, rows: Sequence[int]) -> None:
         index = torch.tensor(list(rows), device=self._sound.device)
@@ -110,3 +110,34 @@ class SpokenWindows:
 
     def tokens_of(self, text: str) -> list[int]:
         return list(self.windows.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def attend(self, tokens: Sequence[int], mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(logits [n, n_vocab], attention before softmax [heads, n, 1500]), both float32 on the CPU."""
+        windows = self.windows
+        kept: dict[tuple[int, str], torch.Tensor] = {}
+        layers = windows.model.model.decoder.layers
+        hooks = []
+        for number in {layer for layer, _ in windows.heads}:
+            for name in ("q_proj", "k_proj"):
+
+                def keep(_module: Any, _inputs: Any, output: torch.Tensor, key: tuple[int, str] = (number, name)) -> None:
+                    kept[key] = output
+
+                hooks.append(getattr(layers[number].encoder_attn, name).register_forward_hook(keep))
+        try:
+            ids = torch.tensor([list(tokens)], device=windows.model.device)
+            output = windows.model(
+                encoder_outputs=(windows.encode(mel),), decoder_input_ids=ids, use_cache=False, return_dict=True
+            )
+        finally:
+            for hook in hooks:
+                hook.remove()
+        n_heads = windows.model.config.decoder_attention_heads
+
+        def head(number: int, name: str, index: int) -> torch.Tensor:
+            values = kept[number, name][0].float()
+            return values.view(values.shape[0], n_heads, -1)[:, index]
+
+        scale = (windows.model.config.d_model // n_heads) ** -0.5
+        attention = [head(layer, "q_proj", index) @ head(layer, "k_proj", index).T * scale for layer, index in windows.heads]
+        return output.logits[0].float().cpu(), torch.stack(attention).cpu()

@@ -46,12 +46,12 @@ class LogMel:
         """The nearest frame; at the recording's end, the one after its last."""
         return min(round(seconds * FRAMES_PER_SECOND), self.n_frames)
 
-    def window(self, start_frame: int, n_frames: int = WINDOW_FRAMES) -> torch.Tensor:
-        """float32 [n_mels, 3000]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py."""
+    def window(self, start_frame: int, n_frames: int = WINDOW_FRAMES, length: int = WINDOW_FRAMES) -> torch.Tensor:
+        """float32 [n_mels, length]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py."""
         n_frames = min(n_frames, WINDOW_FRAMES, self.n_frames - start_frame)
         log_power = self._log_power(start_frame, n_frames)
         scaled = (torch.clamp(log_power, min=self._floor) + 4.0) / 4.0
-        return torch.nn.functional.pad(scaled, (0, WINDOW_FRAMES - n_frames))
+        return torch.nn.functional.pad(scaled, (0, length - n_frames))
 
     def _log_power(self, start_frame: int, n_frames: int) -> torch.Tensor:
         """float32 [n_mels, n_frames]; past the end of the samples there is silence."""

@@ -26,7 +26,13 @@ _PROMPT_RESET_TEMPERATURE: Final = 0.5
 _FRAMES_PER_TIMESTAMP: Final = round(SECONDS_PER_TIMESTAMP * FRAMES_PER_SECOND)
 
 
-class WindowRecogniser(Protocol):
+class TextTokens(Protocol):
+    def text_of(self, tokens: Sequence[int]) -> str: ...
+
+    def tokens_of(self, text: str) -> list[int]: ...
+
+
+class WindowRecogniser(TextTokens, Protocol):
     """One framework's model, a window at a time. prompt_tokens: as many of them are heeded."""
 
     @property
@@ -35,10 +41,6 @@ class WindowRecogniser(Protocol):
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
         """mel: float32 [n_mels, 3000]. prompt: what was said before, newest last, without marks."""
         ...
-
-    def text_of(self, tokens: Sequence[int]) -> str: ...
-
-    def tokens_of(self, text: str) -> list[int]: ...
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def recognise_windows(
     options: TranscriptionOptions,
 ) -> list[HeardSegment]:
     """Window after window of what is to be listened to, in order. Segments without text are left out."""
-    given = _given_prompt(recogniser, options)
+    given = given_prompt(recogniser, options)
     said = list(given)
     remembered_from, seek = 0, 0
     heard: list[HeardSegment] = []
@@ -79,11 +81,11 @@ def recognise_windows(
                 latest = said[max(len(given), remembered_from) :]
                 prompt = given + latest[max(0, len(given) + len(latest) - recogniser.prompt_tokens) :]
             result = _decode_with_fallback(mel.window(seek, n_frames), prompt, recogniser, options)
-            if result.no_speech_prob > _NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD:
+            if is_silent(result):
                 seek += n_frames
                 continue
-            pieces, advance = _split(result.tokens, n_frames, vocabulary)
-            found = _segments(pieces, result, (seek, n_frames), mel.seconds, recogniser, vocabulary)
+            pieces, advance = split(result.tokens, n_frames, vocabulary)
+            found = segments_of(pieces, result, (seek, n_frames), mel.seconds, recogniser, vocabulary)
             said += [token for segment in found for token in segment.tokens]
             heard += [replace(new, segment=replace(new.segment, id=number)) for number, new in enumerate(found, len(heard))]
             if result.temperature > _PROMPT_RESET_TEMPERATURE:
@@ -92,15 +94,15 @@ def recognise_windows(
     return heard
 
 
-def _segments(
+def segments_of(
     pieces: Sequence[tuple[float, float, Sequence[int]]],
     result: DecodedWindow,
     window: tuple[int, int],
     seconds: float,
-    recogniser: WindowRecogniser,
+    recogniser: TextTokens,
     vocabulary: Vocabulary,
 ) -> list[HeardSegment]:
-    """pieces: as `_split` returns them. seconds: of the recording, within which a window's end may be padding."""
+    """pieces: as `split` returns them. seconds: of the recording, within which a window's end may be padding."""
     found = []
     whole = recogniser.text_of([token for token in result.tokens if token < vocabulary.end_of_text])
     offset = window[0] / FRAMES_PER_SECOND
@@ -122,7 +124,7 @@ def _segments(
     return found
 
 
-def _given_prompt(recogniser: WindowRecogniser, options: TranscriptionOptions) -> list[int]:
+def given_prompt(recogniser: TextTokens, options: TranscriptionOptions) -> list[int]:
     text = " ".join(part.strip() for part in (options.hotwords, options.initial_prompt) if part and part.strip())
     return recogniser.tokens_of(f" {text}") if text else []
 
@@ -133,17 +135,25 @@ def _decode_with_fallback(
     """The first temperature whose text looks right, else the last one's."""
     for temperature in options.temperature:
         result = recogniser.decode(mel, prompt, temperature, options.beam_size)
-        repeats = compression_ratio(recogniser.text_of(result.tokens)) > _COMPRESSION_RATIO_THRESHOLD
-        doubtful = result.avg_logprob < _LOGPROB_THRESHOLD
-        silent = doubtful and result.no_speech_prob > _NO_SPEECH_THRESHOLD
-        if silent or not (repeats or doubtful):
+        if looks_right(result, recogniser):
             break
     return result
 
 
-def _split(
-    tokens: Sequence[int], n_frames: int, vocabulary: Vocabulary
-) -> tuple[list[tuple[float, float, Sequence[int]]], int]:
+def looks_right(result: DecodedWindow, recogniser: TextTokens) -> bool:
+    """Whether to keep it as it is: neither repeating itself nor doubtful, or silent."""
+    doubtful = result.avg_logprob < _LOGPROB_THRESHOLD
+    if doubtful and result.no_speech_prob > _NO_SPEECH_THRESHOLD:
+        return True
+    return not doubtful and compression_ratio(recogniser.text_of(result.tokens)) <= _COMPRESSION_RATIO_THRESHOLD
+
+
+def is_silent(result: DecodedWindow) -> bool:
+    """A window without speech: the model says so, and is not sure of its words either."""
+    return result.no_speech_prob > _NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD
+
+
+def split(tokens: Sequence[int], n_frames: int, vocabulary: Vocabulary) -> tuple[list[tuple[float, float, Sequence[int]]], int]:
     """[(start, end, tokens)] of the segments, in seconds from the window's start; and the frames until the next window."""
     first = vocabulary.first_timestamp
     stamped = [token >= first for token in tokens]

@@ -15,12 +15,15 @@ from whisperstack_contract.variables import (
     CHUNK_LENGTH_SECONDS,
     CPU,
     DEFAULT_OPTIONS,
+    EXACT,
+    FAST,
     GPU,
     HARDWARE,
     INFERENCE_OPTION,
     MAX_AUDIO_BYTES,
     MAX_AUDIO_SECONDS,
     MODEL_DIGEST,
+    NUMERICS,
     OPTIONS,
 )
 
@@ -38,6 +41,7 @@ class Settings:
 
     hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
     chunk_length_seconds: the most sound that the Hugging Face engine shows the model at once; the rest of its 30 s is silence.
+    numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side in the processor's fastest.
     inference_option: by which of SageMaker's ways requests come, and so how large they may be.
     option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.
     """
@@ -45,6 +49,7 @@ class Settings:
     model_digest: str
     ffmpeg: str
     hardware: str | None = None
+    numerics: str = EXACT
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
     chunk_length_seconds: float = LONGEST_CHUNK
     inference_option: InferenceOption = InferenceOption.ASYNCHRONOUS
@@ -61,6 +66,7 @@ class Settings:
             model_digest=_read_digest(environment),
             ffmpeg=_find_ffmpeg(),
             hardware=_read_hardware(environment),
+            numerics=_read_numerics(environment),
             max_audio_seconds=_read_max_audio_seconds(environment),
             inference_option=option,
             chunk_length_seconds=_read_chunk_length_seconds(environment),
@@ -81,6 +87,13 @@ def _read_hardware(environment: Mapping[str, str]) -> str | None:
     if hardware not in (None, CPU, GPU):
         raise SettingsError(f"{HARDWARE} is {hardware!r}; set it to {CPU!r} or {GPU!r}")
     return hardware
+
+
+def _read_numerics(environment: Mapping[str, str]) -> str:
+    numerics = environment.get(NUMERICS, EXACT)
+    if numerics not in (EXACT, FAST):
+        raise SettingsError(f"{NUMERICS} is {numerics!r}; set it to {EXACT!r} or {FAST!r}")
+    return numerics
 
 
 def _read_max_audio_seconds(environment: Mapping[str, str]) -> float:

@@ -53,8 +53,7 @@ class TokenRules:
         for row, tokens in enumerate(said):
             self._apply_pairs(logits[row], tokens)
         # Where all timestamps together are likelier than any one word, it is time for a timestamp.
-        log_probabilities = logits.log_softmax(-1)
-        due = log_probabilities[:, first:].logsumexp(-1) > log_probabilities[:, :first].max(-1).values
+        due = logits[:, first:].logsumexp(-1) > logits[:, :first].max(-1).values
         logits[due, :first] = -torch.inf
 
     def _apply_pairs(self, logits: torch.Tensor, tokens: Sequence[int]) -> None:

@@ -16,10 +16,13 @@ CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, the
 
 
 class WindowSteps(Protocol):
-    """One window on its way through a decoder: a cache of one or more rows that share the sound."""
+    """One window or several on their way through a decoder: a cache of one or more rows."""
 
-    def advance(self, tokens: torch.Tensor) -> torch.Tensor:
-        """tokens: int64 [rows, n], said after what was said before. Returns float32 logits [rows, n, n_vocab]."""
+    def advance(self, tokens: torch.Tensor, wanted: Sequence[int] = (-1,)) -> torch.Tensor:
+        """tokens: int64 [rows, n], said after what was said before. wanted: after which of them to tell what may come next.
+
+        Returns float32 logits [rows, wanted, n_vocab].
+        """
         ...
 
     def select(self, rows: Sequence[int]) -> None:
@@ -41,6 +44,7 @@ class DecodedWindow:
 class _Row:
     tokens: list[int]
     sum_logprob: float = 0.0
+    window: int = 0
 
     @property
     def likelihood(self) -> float:
@@ -63,25 +67,38 @@ class WindowDecoder:
 
         most_rows: beams or candidates at once, where memory is short.
         """
-        logits = steps.advance(torch.tensor([list(prompt)], device=self._device))[0]
-        start = list(prompt).index(self._vocabulary.start_of_transcript)
-        no_speech = float(logits[start].softmax(-1)[self._vocabulary.no_speech])
         beams, candidates = min(beam_size or 1, most_rows), min(CANDIDATES_WHEN_SAMPLING, most_rows)
+        no_speech, logits = self._hear(steps, prompt, 1)
         if temperature == 0 and beams > 1:
-            best = self._search(steps, logits[-1:], beams)
+            best = self._search(steps, logits, beams)
         else:
-            best = self._sample(steps, logits[-1:], temperature, candidates if temperature > 0 else 1)
-        return DecodedWindow(best.tokens, best.sum_logprob / (len(best.tokens) + 1), no_speech, temperature)
+            (best,) = self._sample(steps, logits, temperature, candidates if temperature > 0 else 1)
+        return _decoded(best, no_speech[0], temperature)
 
-    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float, count: int) -> _Row:
-        steps.select([0] * count)
-        logits = logits.repeat(count, 1)
-        active, finished = [_Row([]) for _ in range(count)], []
+    def decode_greedily(self, steps: WindowSteps, prompt: Sequence[int], n_windows: int) -> list[DecodedWindow]:
+        """Several windows after the same prompt, each a row of `steps`."""
+        no_speech, logits = self._hear(steps, prompt, n_windows)
+        best = self._sample(steps, logits, temperature=0, count=1)
+        return [_decoded(row, silence, 0.0) for row, silence in zip(best, no_speech, strict=True)]
+
+    def _hear(self, steps: WindowSteps, prompt: Sequence[int], n_windows: int) -> tuple[list[float], torch.Tensor]:
+        """(probability of no speech, logits of what is said first) for each window."""
+        start = list(prompt).index(self._vocabulary.start_of_transcript)
+        tokens = torch.tensor([list(prompt)] * n_windows, device=self._device)
+        logits = steps.advance(tokens, (start, len(prompt) - 1))
+        return logits[:, 0].softmax(-1)[:, self._vocabulary.no_speech].tolist(), logits[:, 1]
+
+    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float, count: int) -> list[_Row]:
+        """The likeliest of `count` rows for each window."""
+        windows = [window for window in range(len(logits)) for _ in range(count)]
+        if count > 1:
+            steps.select(windows)
+            logits = logits[windows]
+        active, finished = [_Row([], window=window) for window in windows], list[_Row]()
         for _ in range(self._max_tokens):
             self._rules.apply(logits, [row.tokens for row in active])
-            log_probabilities = logits.log_softmax(-1)
             chosen = logits.argmax(-1) if temperature == 0 else _draw(logits / temperature)
-            gained = log_probabilities.gather(-1, chosen[:, None])[:, 0].tolist()
+            gained = (logits.gather(-1, chosen[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
             kept = []
             for index, (row, token, logprob) in enumerate(zip(active, chosen.tolist(), gained, strict=True)):
                 row.sum_logprob += logprob
@@ -93,12 +110,15 @@ class WindowDecoder:
             if not kept:
                 break
             if len(kept) < len(active):
+                kept = _without_gaps(kept)
                 active = [active[index] for index in kept]
                 steps.select(kept)
             logits = steps.advance(chosen[kept][:, None])[:, -1]
         else:
             finished += active
-        return max(finished, key=lambda row: row.likelihood)
+        finished.sort(key=lambda row: row.likelihood)
+        best = {row.window: row for row in finished}
+        return [best[window] for window in sorted(best)]
 
     def _search(self, steps: WindowSteps, logits: torch.Tensor, beam_size: int) -> _Row:
         steps.select([0] * beam_size)
@@ -135,6 +155,17 @@ class WindowDecoder:
 def rows_to_try(options: TranscriptionOptions) -> tuple[int, ...]:
     """How many beams or candidates to go through the decoder at once: as many as asked for; one, where memory is short."""
     return (max(options.beam_size or 1, CANDIDATES_WHEN_SAMPLING), 1)
+
+
+def _decoded(row: _Row, no_speech: float, temperature: float) -> DecodedWindow:
+    return DecodedWindow(row.tokens, row.sum_logprob / (len(row.tokens) + 1), no_speech, temperature)
+
+
+def _without_gaps(kept: Sequence[int]) -> list[int]:
+    """The same rows, as many as can be where they are: the last ones move to where others left."""
+    staying = {index for index in kept if index < len(kept)}
+    moving = [index for index in kept if index >= len(kept)]
+    return [place if place in staying else moving.pop() for place in range(len(kept))]
 
 
 def _draw(logits: torch.Tensor) -> torch.Tensor:

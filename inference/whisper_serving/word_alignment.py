@@ -4,19 +4,18 @@ Source: openai-whisper timing.py (find_alignment, merge_punctuations).
 """
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from whisper_serving.huggingface_windows import SpokenWindows
-from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
-from whisper_serving.long_form import HeardSegment
-from whisper_serving.token_rules import SECONDS_PER_TIMESTAMP
+from whisper_serving.log_mel import FRAMES_PER_SECOND
+from whisper_serving.long_form import HeardSegment, TextTokens
+from whisper_serving.token_rules import SECONDS_PER_TIMESTAMP, Vocabulary
 from whisperstack_contract.transcript import Segment, Word
 
 _MEDIAN_WIDTH: Final = 7
@@ -36,25 +35,40 @@ class _Timed:
     probability: float
 
 
-def align_words(heard: Sequence[HeardSegment], mel: LogMel, recogniser: SpokenWindows, language: str) -> list[Word]:
-    """The words of all segments, in order; each within its window, none before the one that it follows."""
-    end_of_text = recogniser.windows.vocabulary.end_of_text
-    words: list[Word] = []
-    for (first_frame, n_frames), group in groupby(heard, key=lambda found: found.window):
-        segments = list(group)
-        tokens = [token for found in segments for token in found.tokens if token < end_of_text]
-        timed = _align(tokens, mel.window(first_frame, n_frames), n_frames, recogniser, language)
-        offset = first_frame / FRAMES_PER_SECOND
-        words += [
-            Word(word.text, offset + word.start, offset + word.end, word.probability) for word in _merge_punctuation(timed)
-        ]
-    return _in_order(words, [found.segment for found in heard])
+Attend = Callable[[Sequence[int], tuple[int, int]], tuple[torch.Tensor, torch.Tensor]]
 
 
-def _align(tokens: Sequence[int], mel: torch.Tensor, n_frames: int, recogniser: SpokenWindows, language: str) -> list[_Timed]:
-    vocabulary, start = recogniser.windows.vocabulary, len(recogniser.start)
-    whole = [*recogniser.start, vocabulary.no_timestamps, *tokens, vocabulary.end_of_text]
-    logits, attention = _attend(recogniser, whole, mel)
+@dataclass(frozen=True)
+class Aligner:
+    """attend: of tokens and a window, (logits [n, n_vocab], attention before softmax [heads, n, positions]), on the CPU.
+
+    Both are float32. start: the start-of-transcript sequence.
+    """
+
+    attend: Attend
+    start: Sequence[int]
+    vocabulary: Vocabulary
+    recogniser: TextTokens
+    language: str
+
+    def words_of(self, heard: Sequence[HeardSegment]) -> list[Word]:
+        """The words of all segments; each within its window."""
+        end_of_text = self.vocabulary.end_of_text
+        words: list[Word] = []
+        for (first_frame, n_frames), group in groupby(heard, key=lambda found: found.window):
+            tokens = [token for found in group for token in found.tokens if token < end_of_text]
+            timed = _align(tokens, (first_frame, n_frames), self)
+            offset = first_frame / FRAMES_PER_SECOND
+            words += [
+                Word(word.text, offset + word.start, offset + word.end, word.probability) for word in _merge_punctuation(timed)
+            ]
+        return words
+
+
+def _align(tokens: Sequence[int], window: tuple[int, int], aligner: Aligner) -> list[_Timed]:
+    vocabulary, start, n_frames = aligner.vocabulary, len(aligner.start), window[1]
+    whole = [*aligner.start, vocabulary.no_timestamps, *tokens, vocabulary.end_of_text]
+    logits, attention = aligner.attend(whole, window)
     attention = attention[:, :, : n_frames // _FRAMES_PER_POSITION].softmax(-1)
     deviation, mean = torch.std_mean(attention, dim=-2, keepdim=True, unbiased=False)
     smooth = _median((attention - mean) / deviation)
@@ -66,41 +80,11 @@ def _align(tokens: Sequence[int], mel: torch.Tensor, n_frames: int, recogniser: 
     probabilities = logits[start : start + len(tokens), : vocabulary.end_of_text].softmax(-1)
     spoken = probabilities[torch.arange(len(tokens)), torch.tensor(tokens)].tolist()
     timed, index = [], 0
-    for text, count in _split_words(tokens, recogniser, language):
+    for text, count in _split_words(tokens, aligner.recogniser, aligner.language):
         probability = float(np.mean(spoken[index : index + count]))
         timed.append(_Timed(text, count, float(times[index]), float(times[index + count]), probability))
         index += count
     return timed
-
-
-def _attend(recogniser: SpokenWindows, tokens: Sequence[int], mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(logits [n, n_vocab], attention before softmax [heads, n, 1500]), both float32 on the CPU."""
-    windows = recogniser.windows
-    kept: dict[tuple[int, str], torch.Tensor] = {}
-    layers = windows.model.model.decoder.layers
-    hooks = []
-    for number in {layer for layer, _ in windows.heads}:
-        for name in ("q_proj", "k_proj"):
-
-            def keep(_module: Any, _inputs: Any, output: torch.Tensor, key: tuple[int, str] = (number, name)) -> None:
-                kept[key] = output
-
-            hooks.append(getattr(layers[number].encoder_attn, name).register_forward_hook(keep))
-    try:
-        ids = torch.tensor([list(tokens)], device=windows.model.device)
-        output = windows.model(encoder_outputs=(windows.encode(mel),), decoder_input_ids=ids, use_cache=False, return_dict=True)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    n_heads = windows.model.config.decoder_attention_heads
-
-    def head(number: int, name: str, index: int) -> torch.Tensor:
-        values = kept[number, name][0].float()
-        return values.view(values.shape[0], n_heads, -1)[:, index]
-
-    scale = (windows.model.config.d_model // n_heads) ** -0.5
-    attention = [head(layer, "q_proj", index) @ head(layer, "k_proj", index).T * scale for layer, index in windows.heads]
-    return output.logits[0].float().cpu(), torch.stack(attention).cpu()
 
 
 def _median(values: torch.Tensor) -> torch.Tensor:
@@ -135,7 +119,7 @@ def _warp(cost: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int6
     return np.array(rows), np.array(columns)
 
 
-def _split_words(tokens: Sequence[int], recogniser: SpokenWindows, language: str) -> list[tuple[str, int]]:
+def _split_words(tokens: Sequence[int], recogniser: TextTokens, language: str) -> list[tuple[str, int]]:
     """[(text, number of tokens)] of each word, with the space before it."""
     pieces = _split_characters(tokens, recogniser)
     if language in _WITHOUT_SPACES:
@@ -149,7 +133,7 @@ def _split_words(tokens: Sequence[int], recogniser: SpokenWindows, language: str
     return words
 
 
-def _split_characters(tokens: Sequence[int], recogniser: SpokenWindows) -> list[tuple[str, int]]:
+def _split_characters(tokens: Sequence[int], recogniser: TextTokens) -> list[tuple[str, int]]:
     """Pieces of as few tokens as make whole characters."""
     whole = recogniser.text_of(tokens)
     pieces: list[tuple[str, int]] = []
@@ -193,7 +177,7 @@ def _joined(left: _Timed, right: _Timed, *, end: float, start: float | None = No
     )
 
 
-def _in_order(words: Sequence[Word], segments: Sequence[Segment]) -> list[Word]:
+def in_order(words: Sequence[Word], segments: Sequence[Segment]) -> list[Word]:
     """No word starts before the one before it ended, ends before it starts, or lies outside of what was heard."""
     earliest, latest = (segments[0].start, segments[-1].end) if segments else (0.0, 0.0)
     ordered = []

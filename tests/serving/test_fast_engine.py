@@ -1,0 +1,189 @@
+"""The fast engine against the exact one, on the same weights and the same recording."""
+
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pytest
+import torch
+from whisper.normalizers import EnglishTextNormalizer
+
+from tests.serving.conftest import DIGEST, PROJECT
+from whisper_serving.batched_recognition import BatchedRecogniser
+from whisper_serving.engines import load_engine
+from whisper_serving.fast_engine import FastEngine
+from whisper_serving.fast_linear import EightBitLinear, Precision
+from whisper_serving.log_mel import LogMel
+from whisper_serving.settings import Settings, SettingsError
+from whisper_serving.speech import speech_spans
+from whisper_serving.speech_windows import Window
+from whisper_serving.transcriber import Recognition
+from whisperstack_contract.options import TranscriptionOptions
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+
+RATE = 16_000
+GREEDY = TranscriptionOptions(temperature=(0.0,))
+WORD_TIMES = TranscriptionOptions(word_timestamps=True)
+
+
+@pytest.fixture(scope="module")
+def fast(model_folder: Path) -> FastEngine:
+    engine = load_engine(model_folder, None, "fast")
+    assert isinstance(engine, FastEngine)
+    return engine
+
+
+@pytest.fixture(scope="module")
+def sound() -> np.ndarray:
+    """float32 [n] of the sample recording, eleven seconds."""
+    ffmpeg = Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST}).ffmpeg
+    command = [
+        ffmpeg,
+        "-v",
+        "error",
+        "-i",
+        str(PROJECT / "samples" / "jfk.mp3"),
+        "-f",
+        "s16le",
+        "-ac",
+        "1",
+        "-ar",
+        str(RATE),
+        "-",
+    ]
+    output = subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL).stdout
+    return np.frombuffer(output, dtype="<i2").astype(np.float32) / 32_768
+
+
+@pytest.fixture(scope="module")
+def heard(model_folder: Path, fast: FastEngine, sound: np.ndarray) -> tuple[Recognition, Recognition]:
+    """What the exact and the fast engine hear, with word times."""
+    speech = speech_spans(sound)
+    exact = load_engine(model_folder, None, "exact")
+    return exact.recognise(sound, WORD_TIMES, speech), fast.recognise(sound, WORD_TIMES, speech)
+
+
+def words_of(recognition: Recognition) -> list[str]:
+    return EnglishTextNormalizer()("".join(segment.text for segment in recognition.segments)).split()
+
+
+def test_it_hears_the_words_that_the_exact_engine_hears(heard: tuple[Recognition, Recognition]) -> None:
+    exact, fast = heard
+    assert words_of(fast) == words_of(exact)
+    assert len(words_of(fast)) == 22
+    assert fast.language == "en"
+
+
+def test_its_words_are_timed_within_a_tenth_of_a_second_of_the_exact_engines(heard: tuple[Recognition, Recognition]) -> None:
+    exact, fast = heard
+    assert exact.words is not None
+    assert fast.words is not None
+    assert [word.word.strip(" ,.").lower() for word in fast.words] == [word.word.strip(" ,.").lower() for word in exact.words]
+    pairs = list(zip(exact.words, fast.words, strict=True))
+    assert median(abs(a.start - b.start) for a, b in pairs) < 0.1
+    assert median(abs(a.end - b.end) for a, b in pairs) < 0.1
+
+
+def test_segments_are_in_order_within_the_recording_and_hold_all_words(
+    heard: tuple[Recognition, Recognition], sound: np.ndarray
+) -> None:
+    _, fast = heard
+    assert [segment.id for segment in fast.segments] == list(range(len(fast.segments)))
+    times = [time for segment in fast.segments for time in (segment.start, segment.end)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < 1
+    assert 10 < times[-1] <= len(sound) / RATE
+    assert fast.words is not None
+    assert "".join(word.word for word in fast.words) == "".join(segment.text for segment in fast.segments)
+
+
+def test_a_windows_text_does_not_depend_on_what_shares_its_batch(fast: FastEngine, sound: np.ndarray) -> None:
+    mel = LogMel(np.concatenate([sound, sound]), fast.weights.filters)
+    windows = [Window(0, 1100), Window(300, 800), Window(560, 320), Window(1100, 500), Window(900, 1250)]
+    start = [fast.weights.tokenizer.vocabulary.start_of_transcript]
+
+    def hear(most_rows: int) -> dict[Window, tuple[list[int], float]]:
+        recogniser = BatchedRecogniser(fast.weights, mel, start, GREEDY, most_rows)
+        with torch.inference_mode():
+            return {
+                hearing.window: (list(hearing.result.tokens), hearing.result.avg_logprob)
+                for batch in recogniser.hear(windows)
+                for hearing in batch
+            }
+
+    alone, pairs, together = hear(1), hear(2), hear(5)
+    assert set(alone) >= set(windows)
+    assert alone.keys() == pairs.keys() == together.keys()
+    for window, (tokens, logprob) in alone.items():
+        assert tokens == pairs[window][0] == together[window][0]
+        assert together[window][1] == pytest.approx(logprob, abs=1e-4)
+
+
+def test_beams_find_the_same_words(fast: FastEngine, sound: np.ndarray, heard: tuple[Recognition, Recognition]) -> None:
+    found = fast.recognise(sound, TranscriptionOptions(beam_size=3), speech_spans(sound))
+    assert words_of(found) == words_of(heard[0])
+
+
+_PEAK = """
+import resource, sys
+import numpy as np, torch
+from pathlib import Path
+from whisper_serving.batched_recognition import BatchedRecogniser
+from whisper_serving.engines import load_engine
+from whisper_serving.log_mel import LogMel
+from whisper_serving.speech_windows import Window
+from whisperstack_contract.options import TranscriptionOptions
+torch.set_num_threads(1)
+folder, piece, times = sys.argv[1:]
+engine = load_engine(Path(folder), None, "fast")
+samples = np.tile(np.load(piece), int(times))
+mel = LogMel(samples, engine.weights.filters)
+n_frames = len(samples) // 160 // int(times)
+windows = [Window(number * n_frames, n_frames) for number in range(int(times))]
+options = TranscriptionOptions(temperature=(0.0,))
+recogniser = BatchedRecogniser(engine.weights, mel, [engine.weights.tokenizer.vocabulary.start_of_transcript], options, 2)
+with torch.inference_mode():
+    for _ in recogniser.hear(windows): pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - samples.nbytes)
+"""
+
+
+def test_a_recording_four_times_as_long_takes_no_more_memory(model_folder: Path, sound: np.ndarray, tmp_path: Path) -> None:
+    piece = tmp_path / "piece.npy"
+    np.save(piece, sound)
+
+    def peak_bytes(times: int) -> int:
+        command = [sys.executable, "-c", _PEAK, str(model_folder), str(piece), str(times)]
+        path = f"{PROJECT / 'contract'}:{PROJECT / 'inference'}"
+        run = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": path})
+        return int(run.stdout)
+
+    short, long = peak_bytes(4), peak_bytes(16)
+    assert long - short < 30e6
+
+
+def test_eight_bit_layers_are_close_to_exact_ones_and_rows_do_not_depend_on_each_other() -> None:
+    if not Precision.best_for(torch.device("cpu")).eight_bit:
+        pytest.skip("this processor has no 8-bit dot products")
+    torch.manual_seed(0)
+    weight, bias, rows = torch.randn(96, 64), torch.randn(96), torch.randn(7, 64)
+    rows[2] *= 1000
+    rows[3] = 0
+    layer = EightBitLinear(weight, bias)
+    exact = torch.nn.functional.linear(rows, weight, bias)
+    found = layer(rows)
+    assert ((found - exact).norm(dim=1) <= 0.02 * exact.norm(dim=1)).all()
+    assert torch.equal(found[3], bias)
+    for number in range(7):
+        assert torch.equal(layer(rows[number : number + 1])[0], found[number])
+
+
+def test_numerics_are_exact_unless_set_and_anything_else_is_refused() -> None:
+    environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST}
+    assert Settings.from_environment(environment).numerics == "exact"
+    assert Settings.from_environment(environment | {"WHISPERSTACK_NUMERICS": "fast"}).numerics == "fast"
+    with pytest.raises(SettingsError, match="WHISPERSTACK_NUMERICS is 'quick'; set it to 'exact' or 'fast'"):
+        Settings.from_environment(environment | {"WHISPERSTACK_NUMERICS": "quick"})
