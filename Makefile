@@ -25,7 +25,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,10 @@ speech-detection: setup ## what the speech detector misses and takes for speech 
 	@test -n "$(SPEECH)" || { echo "say which recordings: make speech-detection SPEECH=folder"; exit 2; }
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.speech_detection "$(SPEECH)"
 
+bench: setup $(VENV)/.bench ## speed and accuracy beside the peers   MANIFEST=recordings/manifest.json [BENCH="--model base --length 700"]
+	@test -n "$(MANIFEST)" || { echo "say which recordings: make bench MANIFEST=folder/manifest.json; docs/performance.md has its format"; exit 2; }
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.speed "$(MANIFEST)" $(BENCH)
+
 # --- a real account ---------------------------------------------------------------------------------------------------------
 
 synth: setup-synth ## CloudFormation templates, offline   [ENV=dev]
@@ -161,6 +165,11 @@ $(VENV)/.model: requirements-model.txt $(VENV)/.torch $(VENV)/.synth
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.synth
 	@echo "Setting up: embedded AWS and test tools (about a minute)"
 	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.model $(VENV)/.dev
+	@echo "Setting up: what the benchmark compares with"
+	@$(PIP) --require-hashes --no-deps -r requirements-bench.txt
 	@touch $@
 
 # The serving stacks stand apart: they need older versions of what the rest uses.
@@ -215,6 +224,7 @@ lock: setup-synth $(VENV)/.model $(VENV)/.dev ## write the requirements*.txt ane
 	$(LOCK) requirements-build.in -o requirements-build.txt
 	$(LOCK) requirements-serving.in -c requirements-build.txt --override build/lock-overrides.txt -o requirements-serving.txt
 	$(LOCK) requirements-dev.in -c requirements.txt -c requirements-model.txt -o requirements-dev.txt
+	$(LOCK) requirements-bench.in -c requirements.txt -c requirements-model.txt -c requirements-dev.txt -o requirements-bench.txt
 	$(LOCK) --no-deps requirements-images.in -o requirements-images.txt
-	for name in requirements requirements-model requirements-container requirements-container-ffmpeg requirements-build requirements-serving requirements-dev requirements-images; do \
+	for name in requirements requirements-model requirements-container requirements-container-ffmpeg requirements-build requirements-serving requirements-dev requirements-bench requirements-images; do \
 	  $(call commented,$$name); done

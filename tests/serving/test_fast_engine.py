@@ -22,16 +22,20 @@ from whisper_serving.speech_windows import Window
 from whisper_serving.transcriber import Recognition
 from whisperstack_contract.options import TranscriptionOptions
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*(tiktoken|english.json):ResourceWarning")
 
 RATE = 16_000
 GREEDY = TranscriptionOptions(temperature=(0.0,))
 WORD_TIMES = TranscriptionOptions(word_timestamps=True)
 
 
+def settings_of(numerics: str) -> Settings:
+    return Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_NUMERICS": numerics})
+
+
 @pytest.fixture(scope="module")
 def fast(model_folder: Path) -> FastEngine:
-    engine = load_engine(model_folder, None, "fast")
+    engine = load_engine(model_folder, settings_of("fast"))
     assert isinstance(engine, FastEngine)
     return engine
 
@@ -39,7 +43,7 @@ def fast(model_folder: Path) -> FastEngine:
 @pytest.fixture(scope="module")
 def sound() -> np.ndarray:
     """float32 [n] of the sample recording, eleven seconds."""
-    ffmpeg = Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST}).ffmpeg
+    ffmpeg = settings_of("fast").ffmpeg
     command = [
         ffmpeg,
         "-v",
@@ -62,7 +66,7 @@ def sound() -> np.ndarray:
 def heard(model_folder: Path, fast: FastEngine, sound: np.ndarray) -> tuple[Recognition, Recognition]:
     """What the exact and the fast engine hear, with word times."""
     speech = speech_spans(sound)
-    exact = load_engine(model_folder, None, "exact")
+    exact = load_engine(model_folder, settings_of("exact"))
     return exact.recognise(sound, WORD_TIMES, speech), fast.recognise(sound, WORD_TIMES, speech)
 
 
@@ -134,11 +138,12 @@ from pathlib import Path
 from whisper_serving.batched_recognition import BatchedRecogniser
 from whisper_serving.engines import load_engine
 from whisper_serving.log_mel import LogMel
+from whisper_serving.settings import Settings
 from whisper_serving.speech_windows import Window
 from whisperstack_contract.options import TranscriptionOptions
 torch.set_num_threads(1)
 folder, piece, times = sys.argv[1:]
-engine = load_engine(Path(folder), None, "fast")
+engine = load_engine(Path(folder), Settings("", "", numerics="fast"))
 samples = np.tile(np.load(piece), int(times))
 mel = LogMel(samples, engine.weights.filters)
 n_frames = len(samples) // 160 // int(times)

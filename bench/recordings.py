@@ -1,0 +1,77 @@
+"""Recordings with references, and how far a text is from its reference."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import jiwer
+import numpy as np
+from numpy.typing import NDArray
+from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
+
+from whisper_serving.decoder_binary import find_ffmpeg
+
+SAMPLE_RATE_HZ: Final = 16_000
+_ENGLISH: Final = EnglishTextNormalizer()
+_BASIC: Final = BasicTextNormalizer()
+_PAUSE_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Recording:
+    """samples: float32 [n] in -1..1, mono, 16 kHz."""
+
+    name: str
+    language: str
+    reference: str
+    samples: NDArray[np.float32]
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+
+class ManifestError(ValueError):
+    """The manifest, or a recording that it names, cannot be read."""
+
+
+def read_manifest(path: Path) -> list[Recording]:
+    """path: a JSON list of {"id", "file", "language", "reference"}; files lie beside it. Raises ManifestError."""
+    try:
+        rows = json.loads(path.read_bytes())
+        return [Recording(row["id"], row["language"], row["reference"], _read(path.parent / row["file"])) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ManifestError(f"{path} is no list of recordings with id, file, language and reference: {error!r}") from error
+
+
+def repeated(recordings: Sequence[Recording], seconds: float) -> Recording:
+    """One after another, with short pauses, again and again until it is at least `seconds` long."""
+    pieces: list[NDArray[np.float32]] = []
+    references: list[str] = []
+    length, number = 0, 0
+    while length < seconds * SAMPLE_RATE_HZ:
+        recording = recordings[number % len(recordings)]
+        pieces += [recording.samples, np.zeros(int(_PAUSE_SECONDS * SAMPLE_RATE_HZ), np.float32)]
+        references.append(recording.reference)
+        length, number = length + len(pieces[-2]) + len(pieces[-1]), number + 1
+    return Recording(f"{length / SAMPLE_RATE_HZ:.0f} s", recordings[0].language, " ".join(references), np.concatenate(pieces))
+
+
+def count_errors(recording: Recording, text: str) -> tuple[int, int]:
+    """(wrong words, words said), after openai-whisper's normaliser for English, or its basic one for any other language."""
+    normalise = _ENGLISH if recording.language == "en" else _BASIC
+    found = jiwer.process_words(normalise(recording.reference), normalise(text))
+    return found.substitutions + found.deletions + found.insertions, found.hits + found.substitutions + found.deletions
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    if (ffmpeg := find_ffmpeg()) is None:
+        raise ManifestError("there is no ffmpeg to read recordings with; run make setup")
+    command = [ffmpeg, "-v", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-"]
+    run = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    if run.returncode:
+        raise ManifestError(f"{path}: {run.stderr.decode(errors='replace').strip()}")
+    return np.frombuffer(run.stdout, dtype="<i2").astype(np.float32) / np.float32(32_768)

@@ -1,0 +1,201 @@
+"""Speed, accuracy, memory and start of our engines beside their peers, on the same weights.
+
+Each engine runs in a process of its own. Their turns at a recording alternate, so that whatever else the machine does meets
+all of them, and medians are compared.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.peers import ENGINES, Weights
+from bench.recordings import ManifestError, Recording, count_errors, read_manifest, repeated
+from bench.targets import Verdict, accuracy_verdicts, memory_verdicts, speed_verdicts
+from bench.weights import PROJECT, prepare_weights
+from model_build.errors import BuildError
+from model_build.progress import TerminalProgress
+
+_PACKAGES: Final = ("torch", "openai-whisper", "transformers", "faster-whisper", "ctranslate2", "numpy")
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@dataclass
+class Worker:
+    """An engine in its process. load_seconds: from the process's start until the model is loaded."""
+
+    engine: str
+    process: subprocess.Popen[str]
+    load_seconds: float = 0.0
+    peak_bytes: int = 0
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.process.stdin is None or self.process.stdout is None:
+            raise BuildError(f"{self.engine} has no pipes")
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            raise BuildError(f"{self.engine} ended with {self.process.wait()}; its messages stand above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def transcribe(self, recording: Recording, path: Path) -> None:
+        answer = self.ask({"samples": str(path), "language": recording.language})
+        self.seconds[recording.name].append(answer["seconds"])
+        self.texts[recording.name] = answer["text"]
+        self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
+
+
+@app.command()
+def main(
+    manifest: Annotated[Path, typer.Argument(help='JSON list of {"id", "file", "language", "reference"}; files beside it.')],
+    output: Annotated[Path, typer.Option(help="Folder for the results: speed-MODEL.json and plots.")] = PROJECT / "build/bench",
+    model: Annotated[str, typer.Option(help="Whisper size that a package holds.")] = "tiny.en",
+    engine: Annotated[list[str] | None, typer.Option(help="Engines to measure; all unless given.")] = None,
+    length: Annotated[list[float] | None, typer.Option(help="Also so many seconds, made of the manifest's recordings.")] = None,
+    runs: Annotated[int, typer.Option(min=1, help="How often each recording is measured.")] = 3,
+    threads: Annotated[int, typer.Option(min=1)] = 2,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    console = Console()
+    names = engine or list(ENGINES)
+    if unknown := sorted(set(names) - set(ENGINES)):
+        console.print(f"--engine {unknown[0]} is not known; choose from: {', '.join(ENGINES)}")
+        raise typer.Exit(2)
+    try:
+        recordings = read_manifest(manifest)
+        if model.endswith(".en"):
+            recordings = [recording for recording in recordings if recording.language == "en"]
+        recordings += [repeated([one for one in recordings if one.language == "en"], seconds) for seconds in length or []]
+        workers = measure(names, prepare_weights(model, TerminalProgress()), recordings, runs, threads, device, console)
+    except (ManifestError, BuildError) as error:
+        console.print(str(error))
+        raise typer.Exit(1) from error
+    report = results(workers, recordings, {"model": model, "threads": threads, "device": device, "runs": runs})
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"speed-{model}.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    show(report, console)
+    from bench.plots import draw
+
+    draw(report, output)
+
+
+def measure(
+    names: Sequence[str],
+    weights: Weights,
+    recordings: Sequence[Recording],
+    runs: int,
+    threads: int,
+    device: str,
+    console: Console,
+) -> list[Worker]:
+    """Loads the engines one after another, then lets them take turns at each recording."""
+    order = {"weights": {name: str(path) for name, path in vars(weights).items()}, "threads": threads, "device": device}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(str(PROJECT / root) for root in ("", "contract", "inference"))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whisper-bench-")))
+        workers = []
+        for name in names:
+            command = [sys.executable, "-W", "ignore", "-m", "bench.worker"]
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=PROJECT
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            worker = Worker(name, process)
+            worker.load_seconds = worker.ask({**order, "engine": name})["load_seconds"]
+            workers.append(worker)
+        for recording in recordings:
+            path = folder / "samples.npy"
+            np.save(path, recording.samples)
+            for number in range(runs):
+                console.print(f"{recording.name}: {recording.seconds:.0f} s of audio, run {number + 1} of {runs}")
+                for worker in workers:
+                    worker.transcribe(recording, path)
+        return workers
+
+
+def results(workers: Sequence[Worker], recordings: Sequence[Recording], run: dict[str, Any]) -> dict[str, Any]:
+    engines: dict[str, Any] = {}
+    for worker in workers:
+        errors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for recording in recordings:
+            wrong, said = count_errors(recording, worker.texts[recording.name])
+            errors[recording.language][0] += wrong
+            errors[recording.language][1] += said
+        engines[worker.engine] = {
+            "load_seconds": worker.load_seconds,
+            "peak_bytes": worker.peak_bytes,
+            "first_seconds": worker.seconds[recordings[0].name][0],
+            "seconds": {name: median(values) for name, values in worker.seconds.items()},
+            "word_error_rate": {language: 100 * wrong / said for language, (wrong, said) in errors.items()},
+            "texts": worker.texts,
+        }
+    return {
+        **run,
+        "audio_seconds": {recording.name: recording.seconds for recording in recordings},
+        "engines": engines,
+        "targets": [verdict._asdict() for verdict in _verdicts(engines, recordings)],
+        "versions": {name: metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "machine": {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg()},
+    }
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    names = list(report["audio_seconds"])
+    table = Table("engine", "load s", "peak MB", "WER %", *(f"{name}\ns (RTF)" for name in names), title=report["model"])
+    for name, found in report["engines"].items():
+        rates = ", ".join(f"{language} {rate:.1f}" for language, rate in found["word_error_rate"].items())
+        times = [
+            f"{found['seconds'][recording]:.2f} ({found['seconds'][recording] / report['audio_seconds'][recording]:.3f})"
+            for recording in names
+        ]
+        table.add_row(name, f"{found['load_seconds']:.1f}", f"{found['peak_bytes'] / 1e6:.0f}", rates, *times)
+    console.print(table)
+    targets = Table("target", "found", "wanted", "")
+    for target in report["targets"]:
+        targets.add_row(
+            target["what"], f"{target['found']:.2f}", f"{target['target']:g}", "holds" if target["holds"] else "does not"
+        )
+    console.print(targets)
+
+
+def _verdicts(engines: dict[str, Any], recordings: Sequence[Recording]) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    for recording in recordings:
+        seconds = {name: found["seconds"][recording.name] for name, found in engines.items()}
+        verdicts += speed_verdicts(recording.name, recording.seconds, seconds)
+    verdicts += accuracy_verdicts({name: found["word_error_rate"] for name, found in engines.items()})
+    return verdicts + memory_verdicts({name: found["peak_bytes"] for name, found in engines.items()})
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    app()
