@@ -28,6 +28,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
         change_sets,
         cloudformation_types,
         endpoints,
+        event_rules,
         event_sources,
         functions,
         role_access,
@@ -48,6 +49,7 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     runtime_api.install(running_endpoints, requests)
     running_jobs = transform_jobs.install(surroundings)
     state_machines.install(surroundings)
+    event_rules.install(surroundings)
 
     server = make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
     threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True).start()

@@ -1,18 +1,15 @@
 """Step Functions: moto's interpreter runs the deployed definition.
 
-Here it learns what it lacks: `createTransformJob.sync`, and executions that a rule of EventBridge starts.
+Here it learns what it lacks: `createTransformJob.sync`.
 """
 
 import json
 import uuid
 from collections.abc import Callable
-from copy import copy
 from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
 from moto.core.config import default_user_config
-from moto.events.models import Rule
-from moto.events.utils import EventTemplateParser
 from moto.stepfunctions import models as stepfunctions_models
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
@@ -110,29 +107,3 @@ def install(surroundings: Surroundings) -> None:
         return start_in_moto(self, state_machine_arn, name or str(uuid.uuid4()), *args, **kwargs)
 
     start_in_moto = replace(StepFunctionsParserBackend, "start_execution", start)
-
-    def send(self: Rule, original_event: Any, transform_input: bool = True) -> None:
-        ours = [target for target in self.targets if ":states:" in target["Arn"]]
-        if ours and self.event_pattern.matches_event(original_event):
-            for target in ours:
-                _start(surroundings, target, original_event)
-        others = [target for target in self.targets if target not in ours]
-        if others:
-            send_in_moto(_with_targets(self, others), original_event, transform_input)
-
-    send_in_moto = replace(Rule, "send_to_targets", send)
-
-
-def _with_targets(rule: Rule, targets: list[dict[str, Any]]) -> Rule:
-    """moto raises for a target that it does not know, before it has served those that follow."""
-    same = copy(rule)
-    same.targets = targets
-    return same
-
-
-def _start(surroundings: Surroundings, target: dict[str, Any], event: Any) -> None:
-    transformer = target.get("InputTransformer", {})
-    passed = EventTemplateParser.parse(transformer.get("InputTemplate"), transformer.get("InputPathsMap", {}), event)
-    surroundings.client("stepfunctions").start_execution(
-        stateMachineArn=target["Arn"], input=target.get("Input") or json.dumps(passed)
-    )

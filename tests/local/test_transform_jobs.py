@@ -169,16 +169,3 @@ def test_a_state_machine_waits_for_the_job_and_catches_its_failure(batch, aws, e
     failed = execute(batch.request(["bad"]))
     assert failed["status"] == "SUCCEEDED"
     assert json.loads(json.loads(failed["output"])["error"]["Cause"])["TransformJobStatus"] == "Failed"
-
-
-def test_a_rule_starts_a_state_machine(batch, aws, eventually):
-    states, events = aws.client("stepfunctions"), aws.client("events")
-    definition = {"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": True}}}
-    name = f"{batch.bucket}-rule"
-    machine = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=ROLE)["stateMachineArn"]
-    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
-    events.put_targets(Rule=name, Targets=[{"Id": "machine", "Arn": machine, "RoleArn": ROLE}])
-    events.put_events(Entries=[{"Source": name, "DetailType": "test", "Detail": json.dumps({"run": "r1"})}])
-    (execution,) = eventually(lambda: states.list_executions(stateMachineArn=machine)["executions"])
-    given = json.loads(states.describe_execution(executionArn=execution["executionArn"])["input"])
-    assert given["detail"] == {"run": "r1"}
