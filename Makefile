@@ -88,7 +88,7 @@ bench-packing: setup ## building an artefact of 1.6 GB beside tar czf, into docs
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadgroup tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)
 
 fuzz: setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
 	@echo "== fuzzing, $(EXAMPLES) examples for each parser, a tenth for the decoder"

@@ -3,7 +3,6 @@
 import json
 import time
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -105,12 +104,8 @@ class Pipeline:
         return json.loads(self.read(announcement.outputs["error"]))["error"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """One process for all tests of one deployment, which costs more than they; what looks back on them comes last."""
-    here = [item for item in items if item.path.parent == Path(__file__).parent]
-    for item in here:
-        item.add_marker(pytest.mark.xdist_group("pipeline" if "pipeline" in item.fixturenames else item.path.stem))
+    """What looks back on the other tests comes last."""
     items.sort(key=lambda item: item.path.stem == "test_least_privilege")
 
 

@@ -77,7 +77,8 @@ def test_an_operator_erases_an_upload_with_all_that_came_of_it(pipeline, eventua
     assert run.returncode == 0, run.stderr
     erased = {each["key"] for each in json.loads(run.stdout)["objects"]}
     raw = f"raw/{end.job_id}/1/transcript.json"
-    assert erased == {source.key, f"staged/{end.job_id}", raw, *end.outputs.values()}
+    kept = {f"versions/{end.job_id}.{suffix}" for suffix in end.outputs}
+    assert erased == {source.key, f"staged/{end.job_id}", raw, *end.outputs.values(), *kept}
     assert json.loads(run.stdout)["rows"] == [end.job_id]
     assert pipeline.row(source) is None
     for bucket in (pipeline.deployment.audio_bucket, pipeline.deployment.transcripts_bucket):

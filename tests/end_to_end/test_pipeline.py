@@ -182,8 +182,9 @@ def test_a_later_success_removes_the_error_document_of_its_key(pipeline):
 def test_a_notification_that_sagemaker_sends_as_a_test_is_acknowledged(pipeline):
     sns = pipeline.aws.client("sns")
     topics = [topic["TopicArn"] for topic in sns.list_topics()["Topics"]]
-    config = pipeline.aws.client("sagemaker").list_endpoint_configs()["EndpointConfigs"][0]["EndpointConfigName"]
-    described = pipeline.aws.client("sagemaker").describe_endpoint_config(EndpointConfigName=config)
+    sagemaker = pipeline.aws.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName=pipeline.deployment.endpoint_name)
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
     topic = described["AsyncInferenceConfig"]["OutputConfig"]["NotificationConfig"]["SuccessTopic"]
     assert topic in topics
     sns.publish(TopicArn=topic, Message='{"message": "test"}')

@@ -48,6 +48,12 @@ class DiskMeter(threading.Thread):
         return total
 
 
+def _peak_bytes() -> int:
+    """Of this process's memory. Not ru_maxrss, which begins with that of the process that started this one."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
 def decode_file(path: Path, options: dict[str, Any], settings: Settings) -> dict[str, Any]:
     content = path.read_bytes()
     started = time.monotonic()
@@ -71,7 +77,7 @@ def main(folder: Path, max_audio_seconds: str) -> None:
         result = decode_file(folder / job["file"], job["options"], settings)
         result |= {
             "file": job["file"],
-            "worker_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "worker_bytes": _peak_bytes(),
             "decoder_bytes": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
             "disk_bytes": disk.most_bytes,
         }

@@ -60,7 +60,12 @@ def deploy_storage(aws):
 
 def test_an_environment_needs_what_it_can_scale_to_and_one_more_for_an_update():
     needs = Needs.of(find_environment("prod"))
-    assert needs.instances == (Instances("ml.g5.xlarge", Use.ENDPOINT, 4),)
+    assert needs.instances == (
+        Instances("ml.g5.xlarge", Use.ENDPOINT, 4),
+        Instances("ml.g5.xlarge", Use.TRANSFORM, 1),
+        # Of the real-time endpoint, whose update starts as many as may run.
+        Instances("ml.g5.xlarge", Use.ENDPOINT, 8),
+    )
     assert [image.repository for image in needs.images] == ["huggingface-pytorch-inference"]
     assert needs.artefacts == (("pytorch", "large-v3-turbo"),)
 
