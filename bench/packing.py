@@ -6,6 +6,7 @@ them and packing them. `tar czf` packs what lies in the finished archive, and no
 """
 
 import json
+import multiprocessing
 import os
 import platform
 import shutil
@@ -152,7 +153,12 @@ def main() -> None:
         folder = Path(name)
         checkpoint = folder / "turbo.pt"
         print("Writing a checkpoint of random weights")  # noqa: T201
-        write_checkpoint(checkpoint)
+        # In a process of its own: the peak that the kernel tells of a child begins with its parent's.
+        writer = multiprocessing.get_context("spawn").Process(target=write_checkpoint, args=(checkpoint,))
+        writer.start()
+        writer.join()
+        if writer.exitcode:
+            raise SystemExit(f"writing the checkpoint failed with exit code {writer.exitcode}")
         results = []
         for engine in ENGINES:
             print(f"Measuring {engine}")  # noqa: T201
