@@ -8,8 +8,10 @@ from typing import Final, TypeVar
 from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError
+from infra.governance import GovernanceSettings
 from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings, TrafficShift, UpdateSettings
 from infra.instances import Hardware
+from infra.network import NetworkSettings
 from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
 from infra.scaling import ConcurrencyScalingSettings
@@ -31,6 +33,8 @@ class Environment:
     asynchronous, realtime, batch: the inference options, each switched off by None or by leaving it out, and each with its own
     engine, model, image and instances. realtime: by name, so that several engines can be had side by side.
     retain_data: whether buckets, key, table and topic survive the deletion of their stack.
+    network: of the environment's own, for functions and model containers; None leaves them in those of Lambda and SageMaker.
+    governance: what the account's owners ask of roles and resources.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Environment:
     region: str | None = None
     retention: RetentionSettings = field(default_factory=RetentionSettings)
     operations: OperationsSettings = field(default_factory=OperationsSettings)
+    network: NetworkSettings | None = None
+    governance: GovernanceSettings = field(default_factory=GovernanceSettings)
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.realtime):
@@ -54,13 +60,7 @@ class Environment:
             raise ConfigurationError(f"account is {self.account!r}; it must have 12 digits; correct it, or set None")
         if self.region is not None and not _REGION.fullmatch(self.region):
             raise ConfigurationError(f"region is {self.region!r}; it must be such as 'eu-west-1'; correct it, or set None")
-        for name, settings in self.options.items():
-            if settings.hub is not None and self.retain_data:
-                raise ConfigurationError(
-                    f"{name} of {self.name!r} runs {settings.hub.model_id} from the hub, which needs the network at every "
-                    "start; an environment that keeps its data may not; build an artefact of that model"
-                )
-
+        self._require_internet()
         if self.operations.enforce_instance_hours and any(each.scaling.hours for each in self.realtime.values()):
             raise ConfigurationError(
                 "enforce_instance_hours is set and a real-time endpoint has hours; both would set its limits; use one of them"
@@ -93,6 +93,21 @@ class Environment:
             realtime={name: chosen(settings) for name, settings in self.realtime.items()},
             batch=self.batch and chosen(self.batch),
         )
+
+    def _require_internet(self) -> None:
+        """Raises ConfigurationError where something needs the internet, or another one than AWS's, and does not get it."""
+        for name, settings in self.options.items():
+            if settings.hub is not None and (self.retain_data or self.network is not None):
+                why = "that keeps its data may not" if self.retain_data else "whose network has no way to the internet cannot"
+                raise ConfigurationError(
+                    f"{name} of {self.name!r} runs {settings.hub.model_id} from the hub, which needs the internet at every "
+                    f"start; an environment {why}; build an artefact of that model"
+                )
+        if self.network is not None and (self.region or "").startswith("cn-"):
+            raise ConfigurationError(
+                f"network is set in {self.region!r}, where the endpoints of services have other names; set network to None, or "
+                "choose a region outside China"
+            )
 
 
 _ENVIRONMENTS: Final = (

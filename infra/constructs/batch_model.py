@@ -3,6 +3,7 @@
 from constructs import Construct
 
 from infra.constructs.job_storage import JobStorage
+from infra.constructs.private_network import PrivateNetwork
 from infra.constructs.whisper_model import WhisperModel
 from infra.inference_options import BatchSettings
 from whisperstack_contract.artefact import ReleaseManifest
@@ -20,6 +21,7 @@ class BatchModel(WhisperModel):
         settings: BatchSettings,
         release: ReleaseManifest | None,
         storage: JobStorage,
+        network: PrivateNetwork | None,
     ) -> None:
         super().__init__(
             scope,
@@ -29,6 +31,7 @@ class BatchModel(WhisperModel):
             release=release,
             bucket=storage.models,
             key=storage.key,
+            network=network,
             option=InferenceOption.BATCH,
         )
         storage.audio.grant_read_staged(self.role)

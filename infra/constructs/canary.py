@@ -8,14 +8,12 @@ from collections.abc import Mapping
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.event_target import FunctionTarget
 from infra.constructs.job_storage import JobStorage
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.realtime_endpoint import RealtimeEndpoint
 from infra.constructs.whisper_endpoint import WhisperEndpoint
 from infra.grants import grant
@@ -39,8 +37,7 @@ class Canary(Construct):
         *,
         endpoint: WhisperEndpoint,
         told: Mapping[str, str],
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function = PythonFunction(
@@ -53,8 +50,7 @@ class Canary(Construct):
             },
             timeout=_TIMEOUT,
             memory_mib=256,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         grant(self.function.role, ["sagemaker:DescribeEndpoint"], [endpoint.endpoint_arn])
         schedule = events.Rule(
@@ -81,15 +77,14 @@ class Canary(Construct):
         *,
         endpoint: AsyncEndpoint,
         storage: JobStorage,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> "Canary":
         """Puts the sample where recordings are staged, and reads the answer where the endpoint writes it."""
         told = {
             variables.AUDIO_BUCKET: storage.audio.bucket_name,
             variables.CANARY_WAIT_SECONDS: str(_WAIT.to_seconds()),
         }
-        canary = cls(scope, construct_id, endpoint=endpoint, told=told, log_retention=log_retention, key=key)
+        canary = cls(scope, construct_id, endpoint=endpoint, told=told, platform=platform)
         role = canary.function.role
         storage.audio.grant_write_canary(role)
         storage.transcripts.grant_read_canaries(role)
@@ -104,11 +99,10 @@ class Canary(Construct):
         construct_id: str,
         *,
         endpoint: RealtimeEndpoint,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> "Canary":
         """Sends the sample and waits for the answer."""
         told = {variables.CANARY_WAIT_SECONDS: str(_REALTIME_WAIT.to_seconds())}
-        canary = cls(scope, construct_id, endpoint=endpoint, told=told, log_retention=log_retention, key=key)
+        canary = cls(scope, construct_id, endpoint=endpoint, told=told, platform=platform)
         endpoint.grant_invoke(canary.function.role)
         return canary

@@ -3,13 +3,11 @@
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.alarms import Alarms
 from infra.constructs.event_target import FunctionTarget
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.whisper_endpoint import WhisperEndpoint
 from infra.grants import grant, grant_wildcard
 from whisperstack_contract import metrics, variables
@@ -32,8 +30,7 @@ class CostGuard(Construct):
         hours_a_day: float,
         enforce: bool,
         alarms: Alarms,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self._endpoint = endpoint
@@ -52,8 +49,7 @@ class CostGuard(Construct):
             },
             timeout=Duration.minutes(1),
             memory_mib=256,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         grant(self.function.role, ["sagemaker:DescribeEndpoint"], [endpoint.endpoint_arn])
         grant_wildcard(

@@ -3,13 +3,11 @@
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.job_storage import JobStorage
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
 from infra.inference_options import AsynchronousSettings
 from whisperstack_contract import variables
@@ -25,8 +23,7 @@ class Intake(Construct):
         storage: JobStorage,
         endpoint: AsyncEndpoint,
         settings: AsynchronousSettings,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function = function = PythonFunction(
@@ -47,8 +44,7 @@ class Intake(Construct):
             # S3 copies a gigabyte within one call; a batch may hold five of them.
             timeout=Duration.minutes(3),
             memory_mib=512,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         storage.jobs.grant_create_jobs(function.role)
         storage.audio.grant_read_uploads(function.role)
@@ -58,11 +54,11 @@ class Intake(Construct):
         storage.key.grant_use(function.role)
         endpoint.grant_invoke_async(function.role)
 
-        self.work = WorkQueue(self, "Work", function=function, key=key, batch_size=5, max_concurrency=20)
+        self.work = WorkQueue(self, "Work", function=function, key=platform.key, batch_size=5, max_concurrency=20)
         self.undelivered = dead_letter_queue(
             self,
             "UndeliveredEvents",
-            key=key,
+            key=platform.key,
             reason="EventBridge's rule sends here what it could not deliver; nothing consumes it.",
         )
         self._route_uploads(storage)

@@ -1,6 +1,7 @@
 """A Lambda function from one package below lambda/, with its own role, log group and settings."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -9,8 +10,18 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.constructs.private_network import PrivateNetwork
 from infra.findings import accept_finding
 from infra.function_code import stage_function
+
+
+@dataclass(frozen=True)
+class FunctionPlatform:
+    """What the functions of a stack have in common. key: of their logs. network: None leaves them in Lambda's own."""
+
+    log_retention: logs.RetentionDays
+    key: kms.IKey
+    network: PrivateNetwork | None
 
 
 class PythonFunction(Construct):
@@ -25,13 +36,16 @@ class PythonFunction(Construct):
         variables: Mapping[str, str],
         timeout: Duration,
         memory_mib: int,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self.timeout = timeout
         log_group = logs.LogGroup(
-            self, "Logs", retention=log_retention, encryption_key=key, removal_policy=RemovalPolicy.DESTROY
+            self,
+            "Logs",
+            retention=platform.log_retention,
+            encryption_key=platform.key,
+            removal_policy=RemovalPolicy.DESTROY,
         )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self.role)
@@ -51,6 +65,8 @@ class PythonFunction(Construct):
         )
         # The L2 lets the function wait for its role as well as for the role's policy; cfn-lint calls the first needless.
         self.cfn_function.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
+        if platform.network is not None:
+            platform.network.place_function(self.cfn_function, self.role)
         accept_finding(
             self.role,
             "AwsSolutions-IAM5[Resource::*]",

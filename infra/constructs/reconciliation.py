@@ -2,14 +2,12 @@
 
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.event_target import FunctionTarget
 from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.results import Results
 from infra.grants import grant
 from infra.inference_options import AsynchronousSettings
@@ -29,8 +27,7 @@ class Reconciliation(Construct):
         intake: Intake,
         results: Results,
         settings: AsynchronousSettings,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         every = Duration.minutes(settings.reconcile_minutes)
@@ -49,8 +46,7 @@ class Reconciliation(Construct):
             },
             timeout=Duration.seconds(min(_TIMEOUT.to_seconds(), every.to_seconds() - 5)),
             memory_mib=512,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         role = self.function.role
         storage.jobs.grant_find_jobs(role)

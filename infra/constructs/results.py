@@ -4,14 +4,12 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.constructs.async_endpoint import AsyncEndpoint
 from infra.constructs.job_storage import JobStorage
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
 from infra.inference_options import AsynchronousSettings
 from whisperstack_contract import variables
@@ -29,8 +27,7 @@ class Results(Construct):
         endpoint: AsyncEndpoint,
         settings: AsynchronousSettings,
         instances: Instances,
-        log_retention: logs.RetentionDays,
-        key: kms.IKey,
+        platform: FunctionPlatform,
     ) -> None:
         super().__init__(scope, construct_id)
         self.function = function = PythonFunction(
@@ -47,8 +44,7 @@ class Results(Construct):
             },
             timeout=Duration.minutes(1),
             memory_mib=512,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         storage.jobs.grant_update_jobs(function.role)
         storage.audio.grant_see_current(function.role)
@@ -57,11 +53,11 @@ class Results(Construct):
         storage.announcements.grant_publish(function.role)
         storage.key.grant_use(function.role)
 
-        self.work = WorkQueue(self, "Work", function=function, key=key, batch_size=10, max_concurrency=20)
+        self.work = WorkQueue(self, "Work", function=function, key=platform.key, batch_size=10, max_concurrency=20)
         self.undelivered = dead_letter_queue(
             self,
             "UndeliveredNotifications",
-            key=key,
+            key=platform.key,
             reason="SNS and EventBridge's rule send here what they could not deliver; nothing consumes it.",
         )
         self._subscribe("Succeeded", endpoint.success_topic)

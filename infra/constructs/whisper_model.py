@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.constructs.data_key import DataKey
 from infra.constructs.model_bucket import ModelBucket
+from infra.constructs.private_network import PrivateNetwork
 from infra.container_variables import hub_variables, release_variables
 from infra.errors import ConfigurationError
 from infra.grants import grant, grant_wildcard
@@ -30,7 +31,7 @@ _LOG_GROUPS = {
 class WhisperModel(Construct):
     """A built release, or what `settings` names in its place. Grants for what it may touch go to `role`.
 
-    release: where settings.needs_release. Raises ConfigurationError.
+    release: where settings.needs_release. network: None leaves the containers in SageMaker's own. Raises ConfigurationError.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class WhisperModel(Construct):
         release: ReleaseManifest | None,
         bucket: ModelBucket,
         key: DataKey,
+        network: PrivateNetwork | None,
         option: InferenceOption,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -70,6 +72,7 @@ class WhisperModel(Construct):
             execution_role_arn=self.role.role_arn,
             enable_network_isolation=settings.hub is None,
             primary_container=container,
+            vpc_config=network and network.place_model(self.role),
         )
         # SageMaker tries the role's access to archive and image when it creates the model.
         self._model.node.add_dependency(self.role.node.find_child("DefaultPolicy"), *self._archive_access)

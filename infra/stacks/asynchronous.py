@@ -17,6 +17,8 @@ from infra.constructs.cost_guard import CostGuard
 from infra.constructs.dashboard import Dashboard
 from infra.constructs.intake import Intake
 from infra.constructs.job_storage import JobStorage
+from infra.constructs.private_network import PrivateNetwork
+from infra.constructs.python_function import FunctionPlatform
 from infra.constructs.reconciliation import Reconciliation
 from infra.constructs.results import Results
 from infra.constructs.whisper_model import WhisperModel
@@ -40,11 +42,13 @@ class AsynchronousStack(Stack):
         log_retention: logs.RetentionDays,
         alarm_topic: sns.ITopic,
         operations: OperationsSettings,
+        network: PrivateNetwork | None,
         **stack_settings: Any,
     ) -> None:
         super().__init__(scope, construct_id, **stack_settings)
         # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
         key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
+        platform = FunctionPlatform(log_retention, key, network)
         alarms = Alarms(alarm_topic, operations.runbook_url)
         model = WhisperModel(
             self,
@@ -54,6 +58,7 @@ class AsynchronousStack(Stack):
             release=release,
             bucket=storage.models,
             key=storage.key,
+            network=network,
             option=InferenceOption.ASYNCHRONOUS,
         )
         endpoint = AsyncEndpoint(self, "Endpoint", model=model, settings=settings, storage=storage, key=key, alarms=alarms)
@@ -64,8 +69,7 @@ class AsynchronousStack(Stack):
             storage=storage,
             endpoint=endpoint,
             settings=settings,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         price = instance_price(settings.instance_type, operations.instance_price_usd)
         results = Results(
@@ -75,8 +79,7 @@ class AsynchronousStack(Stack):
             endpoint=endpoint,
             settings=settings,
             instances=Instances(settings.instance_type, settings.workers, price, read_prices().as_of),
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         reconciliation = Reconciliation(
             self,
@@ -85,10 +88,9 @@ class AsynchronousStack(Stack):
             intake=intake,
             results=results,
             settings=settings,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
-        canary = Canary.for_async(self, "Canary", endpoint=endpoint, storage=storage, log_retention=log_retention, key=key)
+        canary = Canary.for_async(self, "Canary", endpoint=endpoint, storage=storage, platform=platform)
         guard = CostGuard(
             self,
             "Cost",
@@ -98,8 +100,7 @@ class AsynchronousStack(Stack):
             hours_a_day=operations.instance_hours_a_day,
             enforce=operations.enforce_instance_hours,
             alarms=alarms,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         dead_letters = {
             "Intake": intake.work.dead_letters,

@@ -15,7 +15,8 @@ from infra.constructs.canary import Canary
 from infra.constructs.concurrency_scaling import ConcurrencyScaling
 from infra.constructs.cost_guard import CostGuard
 from infra.constructs.job_storage import JobStorage
-from infra.constructs.python_function import PythonFunction
+from infra.constructs.private_network import PrivateNetwork
+from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.realtime_dashboard import RealtimeDashboard
 from infra.constructs.realtime_endpoint import RealtimeEndpoint
 from infra.constructs.whisper_model import WhisperModel
@@ -43,11 +44,13 @@ class RealtimeStack(Stack):
         log_retention: logs.RetentionDays,
         alarm_topic: sns.ITopic,
         operations: OperationsSettings,
+        network: PrivateNetwork | None,
         **stack_settings: Any,
     ) -> None:
         super().__init__(scope, construct_id, **stack_settings)
         # As an imported key: what is built here may use it, but not add to a policy that another stack owns.
         key = kms.Key.from_key_arn(self, "DataKey", storage.key.key.key_arn)
+        platform = FunctionPlatform(log_retention, key, network)
         alarms = Alarms(alarm_topic, operations.runbook_url)
         model = WhisperModel(
             self,
@@ -57,6 +60,7 @@ class RealtimeStack(Stack):
             release=release,
             bucket=storage.models,
             key=storage.key,
+            network=network,
             option=InferenceOption.REAL_TIME,
         )
         endpoint = RealtimeEndpoint(
@@ -72,13 +76,12 @@ class RealtimeStack(Stack):
             hours_a_day=settings.hours_a_day,
             enforce=operations.enforce_instance_hours,
             alarms=alarms,
-            log_retention=log_retention,
-            key=key,
+            platform=platform,
         )
         functions = {"Guard": guard.function}
         # WhisperX takes a form, which the sample is not.
         if settings.engine != WHISPERX_ENGINE:
-            canary = Canary.for_realtime(self, "Canary", endpoint=endpoint, log_retention=log_retention, key=key)
+            canary = Canary.for_realtime(self, "Canary", endpoint=endpoint, platform=platform)
             functions["Canary"] = canary.function
         self._watch(alarms, functions)
         RealtimeDashboard(

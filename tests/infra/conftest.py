@@ -1,5 +1,6 @@
 """Every environment, synthesized once."""
 
+import dataclasses
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ if _NODE and _NODE.origin:
     os.environ["PATH"] = os.pathsep.join([str(Path(_NODE.origin).parent / "bin"), os.environ["PATH"]])
 
 from infra.environments import environment_names, find_environment  # noqa: E402
+from infra.governance import GovernanceSettings  # noqa: E402
+from infra.network import NetworkSettings  # noqa: E402
 from tests.infra.synthesized import Synthesis, Template, synthesize  # noqa: E402
 
 
@@ -39,3 +42,14 @@ def asynchronous(dev) -> Template:
 def realtime(syntheses) -> Template:
     """dev has none."""
     return syntheses["staging"].realtime
+
+
+@pytest.fixture(scope="session")
+def enclosed(tmp_path_factory) -> Synthesis:
+    """staging in a network of its own, as an account's owners may want it: a permissions boundary, tags."""
+    environment = dataclasses.replace(
+        find_environment("staging"),
+        network=NetworkSettings(cidr="10.20.0.0/20", zones=3),
+        governance=GovernanceSettings("teams/developers", {"CostCentre": "speech 42"}),
+    )
+    return synthesize(environment, tmp_path_factory.mktemp("enclosed"))

@@ -75,6 +75,10 @@ class Synthesis:
         return self.stacks["Batch"]
 
     @property
+    def network(self) -> Template:
+        return self.stacks["Network"]
+
+    @property
     def templates(self) -> tuple[Template, ...]:
         return tuple(self.stacks.values())
 

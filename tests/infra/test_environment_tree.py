@@ -15,6 +15,8 @@ from infra.inference_options import (
     UpdateSettings,
 )
 from infra.instances import Hardware
+from infra.network import NetworkSettings
+from infra.operations import OperationsSettings
 from infra.scaling import ConcurrencyScalingSettings, OpeningHours
 from infra.served_model import HubModel, OwnImage
 
@@ -171,7 +173,23 @@ def test_the_target_of_scaling_never_exceeds_the_workers():
         ({"region": "europe"}, r"region is 'europe'; it must be such as 'eu-west-1'"),
         (
             {"realtime": {"hub": RealtimeSettings(engine="hub", model="base", hub=HUB, **GPU)}},
-            r"realtime hub of 'prod' runs openai/whisper-base from the hub, .*build an artefact",
+            r"realtime hub of 'prod' runs openai/whisper-base from the hub, .*that keeps its data may not; build an artefact",
+        ),
+        (
+            {
+                "realtime": {"hub": RealtimeSettings(engine="hub", model="base", hub=HUB, **GPU)},
+                "retain_data": False,
+                "network": NetworkSettings(),
+            },
+            r"realtime hub of 'prod' runs .* whose network has no way to the internet cannot; build an artefact",
+        ),
+        ({"network": NetworkSettings(), "region": "cn-north-1"}, r"network is set in 'cn-north-1', .*outside China"),
+        (
+            {
+                "operations": OperationsSettings(enforce_instance_hours=True),
+                "realtime": {"main": RealtimeSettings(**MODEL, scaling=ConcurrencyScalingSettings(hours=OpeningHours()))},
+            },
+            r"enforce_instance_hours is set and a real-time endpoint has hours; both would set its limits; use one of them",
         ),
     ],
 )
