@@ -66,7 +66,7 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         return find_release(root, settings.engine, settings.model, release_path) if settings.needs_release else None
 
     everywhere |= {"storage": storage, "network": network}
-    watched = {
+    watched: dict[str, Any] = {
         "log_retention": environment.log_retention,
         "alarm_topic": operations.alarm_topic,
         "operations": environment.operations,

@@ -72,7 +72,7 @@ class WhisperModel(Construct):
             execution_role_arn=self.role.role_arn,
             enable_network_isolation=settings.hub is None,
             primary_container=container,
-            vpc_config=network and network.place_model(self.role),
+            vpc_config=network.place_model(self.role) if network else None,
         )
         # SageMaker tries the role's access to archive and image when it creates the model.
         self._model.node.add_dependency(self.role.node.find_child("DefaultPolicy"), *self._archive_access)

@@ -53,3 +53,9 @@ def enclosed(tmp_path_factory) -> Synthesis:
         governance=GovernanceSettings("teams/developers", {"CostCentre": "speech 42"}),
     )
     return synthesize(environment, tmp_path_factory.mktemp("enclosed"))
+
+
+@pytest.fixture(scope="session")
+def everywhere(syntheses, enclosed) -> dict[str, Synthesis]:
+    """Every environment, and one with all that is off unless set."""
+    return {**syntheses, "enclosed": enclosed}

@@ -5,12 +5,17 @@ import re
 
 from infra.instances import InstanceType
 
+_FUNCTION_LOOKS = frozenset({"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"})
+_MODEL_LOOKS = _FUNCTION_LOOKS | {"ec2:DescribeDhcpOptions", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"}
+
 # Statements on '*' that cannot be narrower: (actions) → why.
 ON_EVERYTHING = {
     frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}): "X-Ray has no resource to be narrowed to",
     frozenset({"ecr:GetAuthorizationToken"}): "a registry's token has no resource to be narrowed to",
     frozenset({"cloudwatch:PutMetricData"}): "narrowed by namespace",
     frozenset({"cloudwatch:GetMetricStatistics"}): "reading a metric has no resource to be narrowed to",
+    _FUNCTION_LOOKS: "EC2's descriptions have no resource to be narrowed to",
+    _MODEL_LOOKS: "EC2's descriptions have no resource to be narrowed to",
 }
 
 # Names that a person or another resource must know beforehand: (type, property) → why.
@@ -26,6 +31,7 @@ _NAMES = {
 }
 # Where the property names another resource, or is required and local to its parent.
 _REFERENCES = {
+    "AWS::EC2::FlowLog": "LogGroupName",
     "AWS::Lambda::EventSourceMapping": "FunctionName",
     "AWS::Lambda::Permission": "FunctionName",
     "AWS::SageMaker::Endpoint": "EndpointConfigName",

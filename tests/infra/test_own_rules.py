@@ -20,16 +20,16 @@ _STATEFUL = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::S
 
 
 @pytest.fixture(scope="session")
-def everything(syntheses):
+def everything(everywhere):
     """The resources of every template."""
-    return [template.body["Resources"] for synthesis in syntheses.values() for template in synthesis.templates]
+    return [template.body["Resources"] for synthesis in everywhere.values() for template in synthesis.templates]
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_template_keeps_the_rule(syntheses, rule):
+def test_every_template_keeps_the_rule(everywhere, rule):
     broken = {
-        f"{synthesis.name}: {name}"
-        for synthesis in syntheses.values()
+        f"{environment}: {name}"
+        for environment, synthesis in everywhere.items()
         for template in synthesis.templates
         for name in rule(template.body["Resources"])
     }

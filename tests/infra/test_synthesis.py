@@ -14,6 +14,7 @@ from aws_cdk import aws_s3 as s3
 from cdk_nag import AwsSolutionsChecks
 
 from infra.environments import environment_names, find_environment
+from infra.network import NetworkSettings
 from infra.operations import OperationsSettings
 from tests.infra.synthesized import CONTEXT, synthesize
 
@@ -36,8 +37,8 @@ def test_real_time_inference_is_off_in_dev_as_it_costs_money_while_idle(synthese
     assert with_real_time == {"local", "staging", "prod"}
 
 
-def test_cfn_lint_finds_nothing_in_any_template(syntheses):
-    paths = [str(template.path) for synthesis in syntheses.values() for template in synthesis.templates]
+def test_cfn_lint_finds_nothing_in_any_template(everywhere):
+    paths = [str(template.path) for synthesis in everywhere.values() for template in synthesis.templates]
     run = subprocess.run([str(Path(sys.executable).with_name("cfn-lint")), *paths], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
@@ -78,15 +79,16 @@ class Collected:
         self.accepted.add((self._path, acknowledgment.id.partition("::")[2]))
 
 
-@pytest.mark.parametrize("enforce", [False, True])
-def test_everything_that_is_accepted_is_found(tmp_path, monkeypatch, enforce):
+@pytest.mark.parametrize("everything", [False, True])
+def test_everything_that_is_accepted_is_found(tmp_path, monkeypatch, everything):
     Collected.accepted.clear()
     monkeypatch.setattr("infra.findings.Validations", Collected)
-    environment = find_environment("dev")
-    email = "oncall@example.com" if enforce else None
-    operations = OperationsSettings(alarm_email=email, enforce_instance_hours=enforce)
+    environment = find_environment("staging")
+    if everything:
+        operations = OperationsSettings(alarm_email="oncall@example.com", enforce_instance_hours=True)
+        environment = dataclasses.replace(environment, operations=operations, network=NetworkSettings())
     with pytest.raises(RuntimeError, match="ValidationFailed: ERROR"):
-        synthesize(dataclasses.replace(environment, operations=operations), tmp_path)
+        synthesize(environment, tmp_path)
     report = json.loads((tmp_path / "validation-report.json").read_text())
     found = {
         (construct["constructPath"], violation["ruleName"])
