@@ -63,6 +63,22 @@ def check_roles(sts: Any, account: str, region: str, partition: str) -> Iterator
             yield passed(subject, "can be taken")
 
 
+def check_boundary(iam: Any, account: str, partition: str, name: str | None) -> Iterator[Finding]:
+    """Whether the permissions boundary is there, without which no role can be made. name: None where there is to be none."""
+    if name is None:
+        return
+    subject = f"permissions boundary {name}"
+    arn = f"arn:{partition}:iam::{account}:policy/{name}"
+    try:
+        iam.get_policy(PolicyArn=arn)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchEntity":
+            raise
+        yield failed(subject, f"there is no policy {arn}", "create it, or name another one in the environment's governance")
+    else:
+        yield passed(subject, "is there")
+
+
 def check_key(cloudformation: Any, kms: Any, stack: str) -> Iterator[Finding]:
     """Whether the environment's key can be used, once there is one."""
     subject = "key"

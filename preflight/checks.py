@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import NoRegionError
 
 from infra.environments import find_environment
-from preflight.account import check_bootstrap, check_key, check_place, check_roles
+from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles
 from preflight.findings import Finding, asking
 from preflight.needs import ROOT, Needs
 from preflight.quotas import check_quotas
@@ -31,6 +31,11 @@ def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
     yield from check_place(needs, account, session.region_name or region, caller["Arn"])
     yield from asking("CDK bootstrap", "ssm:GetParameter", lambda: check_bootstrap(client("ssm"), account, region))
     yield from check_roles(client("sts"), account, region, caller["Arn"].split(":")[1])
+    yield from asking(
+        "permissions boundary",
+        "iam:GetPolicy",
+        lambda: check_boundary(client("iam"), account, caller["Arn"].split(":")[1], needs.permissions_boundary),
+    )
     yield from asking(
         "key",
         "cloudformation:ListStackResources and kms:DescribeKey",

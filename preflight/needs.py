@@ -38,6 +38,7 @@ class Needs:
     environment: str
     account: str | None
     region: str | None
+    permissions_boundary: str | None
     instances: tuple[Instances, ...]
     images: tuple[ServingImage, ...]
     own_images: tuple[OwnImage, ...]
@@ -53,6 +54,7 @@ class Needs:
             environment=environment.name,
             account=environment.account,
             region=environment.region,
+            permissions_boundary=environment.governance.permissions_boundary,
             instances=tuple(instances for option in options for instances in _instances(option)),
             # Options may share an image.
             images=tuple({(image.repository, image.tag): image for image in images}.values()),

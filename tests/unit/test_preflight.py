@@ -17,7 +17,7 @@ from infra.inference_options import BatchSettings, RealtimeSettings
 from infra.instances import Hardware
 from infra.served_model import OwnImage
 from preflight import __main__ as command
-from preflight.account import check_bootstrap, check_key, check_place, check_roles
+from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles
 from preflight.findings import Verdict, asking
 from preflight.needs import Instances, Needs, Use
 from preflight.quotas import check_quotas
@@ -114,6 +114,17 @@ def test_roles_of_the_cdk_that_cannot_be_taken_are_told(aws):
         findings = list(check_roles(sts, ACCOUNT, REGION, "aws"))
     assert {finding.verdict for finding in findings} == {Verdict.FAILED}
     assert f"arn:aws:iam::{ACCOUNT}:role/cdk-hnb659fds-deploy-role-{ACCOUNT}-{REGION}" in findings[0].remedy
+
+
+def test_a_permissions_boundary_that_is_not_there_is_told(aws):
+    iam = aws("iam")
+    assert list(check_boundary(iam, ACCOUNT, "aws", None)) == []
+    missing = one(check_boundary(iam, ACCOUNT, "aws", "teams/developers"))
+    assert missing.verdict is Verdict.FAILED
+    assert f"arn:aws:iam::{ACCOUNT}:policy/teams/developers" in missing.found
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    iam.create_policy(PolicyName="developers", Path="/teams/", PolicyDocument=json.dumps(document))
+    assert one(check_boundary(iam, ACCOUNT, "aws", "teams/developers")).verdict is Verdict.PASSED
 
 
 def test_a_key_that_cannot_encrypt_is_told_and_none_is_fine_before_the_first_deployment(aws):
