@@ -34,7 +34,8 @@ EngineOption = Annotated[
 ]
 ModelOption = Annotated[str | None, typer.Option(help="Such as tiny.en or large-v3; by default the environment's.")]
 EnvironmentOption = Annotated[str, typer.Option("--env", help="The environment, such as dev.")]
-OutputOption = Annotated[Path, typer.Option(help="Where the artefacts lie.")]
+# Shown below the project, wherever that lies: help texts are compared with docs/commands.md.
+OutputOption = Annotated[Path, typer.Option(help="Where the artefacts lie.", show_default=f"./{ARTEFACTS_FOLDER}")]
 
 
 def choose_models(environment: str | None, engine: Engine | None, model: str | None) -> list[tuple[Engine, str]]:
