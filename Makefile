@@ -4,6 +4,7 @@ PYTHON ?= python3.11
 ENV ?= dev
 ENGINE ?= pytorch
 MODE ?= async
+LAYOUT ?= archive
 # Test processes; each suite's expensive fixtures are made once in each.
 JOBS ?= 2
 # Of 'make fuzz'.
@@ -32,8 +33,8 @@ help: ## show this list
 
 # --- the main job -----------------------------------------------------------------------------------------------------------
 
-demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface] [MODE=async|realtime]
-	@$(PY) -m local demo --engine $(ENGINE) --mode $(MODE) --audio "$$AUDIO"
+demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface] [MODE=async|realtime] [LAYOUT=archive|unpacked]
+	@$(PY) -m local demo --engine $(ENGINE) --mode $(MODE) --layout $(LAYOUT) --audio "$$AUDIO"
 
 local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566] [ENGINE=…]
 	@$(PY) -m local up --engine $(ENGINE) $(if $(PORT),--port $(PORT))

@@ -1,4 +1,7 @@
-"""CDK app: `cdk synth -c env=<environment> [-c engine=…] [-c model=…] [-c release=<manifest>]`. env is dev unless given."""
+"""CDK app: `cdk synth -c env=<environment>`, which is dev unless given.
+
+More of the context: engine, model and layout, for every option that takes them; release, the path of a manifest.
+"""
 
 import sys
 from pathlib import Path
@@ -19,7 +22,7 @@ def main() -> None:
     release_path = app.node.try_get_context("release")
     try:
         context = app.node.try_get_context
-        environment = find_environment(context("env") or "dev").serving(context("engine"), context("model"))
+        environment = find_environment(context("env") or "dev").serving(context("engine"), context("model"), context("layout"))
         add_stacks(app, environment, ROOT, Path(release_path) if release_path else None)
     except ConfigurationError as error:
         sys.exit(f"error: {error}")

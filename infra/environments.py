@@ -15,7 +15,7 @@ from infra.network import NetworkSettings
 from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
 from infra.scaling import ConcurrencyScalingSettings
-from infra.served_model import ServedModel
+from infra.served_model import ModelLayout, ServedModel
 from whisperstack_contract.job_times import JobTimes
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
@@ -79,13 +79,25 @@ class Environment:
         needed = [(option.engine, option.model) for option in self.options.values() if option.needs_release]
         return tuple(dict.fromkeys(needed))
 
-    def serving(self, engine: str | None, model: str | None) -> "Environment":
-        """The same environment with another engine or model everywhere; None keeps each its own. Raises ConfigurationError."""
+    @property
+    def unpacked(self) -> tuple[tuple[str, str], ...]:
+        """(engine, model) of those artefacts that an endpoint serves as their files."""
+        needed = [(option.engine, option.model) for option in self.options.values() if option.layout is ModelLayout.UNPACKED]
+        return tuple(dict.fromkeys(needed))
+
+    def serving(self, engine: str | None, model: str | None, layout: str | None = None) -> "Environment":
+        """The same environment with another engine or model everywhere, or another layout for its endpoints.
+
+        None keeps each its own. Raises ConfigurationError.
+        """
+        if layout is not None and layout not in list(ModelLayout):
+            raise ConfigurationError(f"layout is {layout!r}; choose one of: {', '.join(ModelLayout)}")
 
         def chosen(settings: _Settings) -> _Settings:
             if not settings.needs_release:
                 return settings
-            return replace(settings, engine=engine or settings.engine, model=model or settings.model)
+            its_layout = settings.layout if layout is None or isinstance(settings, BatchSettings) else ModelLayout(layout)
+            return replace(settings, engine=engine or settings.engine, model=model or settings.model, layout=its_layout)
 
         return replace(
             self,

@@ -17,7 +17,11 @@ def grant(
 
 
 def grant_wildcard(
-    grantee: iam.IRole, actions: Sequence[str], arns: Sequence[str], reason: str, conditions: Mapping[str, Any] | None = None
+    grantee: iam.IRole | iam.Policy,
+    actions: Sequence[str],
+    arns: Sequence[str],
+    reason: str,
+    conditions: Mapping[str, Any] | None = None,
 ) -> None:
     """Like grant, for ARNs that each hold a wildcard which `reason` explains."""
     for arn in arns:

@@ -6,7 +6,7 @@ from typing import Final
 
 from infra.errors import ConfigurationError, require_range
 from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
-from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ServedModel
+from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ModelLayout, ServedModel
 from infra.serving_variables import ServingLimits
 from whisperstack_contract import variables
 from whisperstack_contract.job_times import JobTimes
@@ -179,6 +179,11 @@ class BatchSettings(ServedModel):
         if self.alternatives:
             raise ConfigurationError(
                 f"alternatives is {self.alternatives!r}; a transform job runs on one instance type; leave it empty"
+            )
+        # Source: CreateModel API, ModelDataSource.
+        if self.layout is not ModelLayout.ARCHIVE:
+            raise ConfigurationError(
+                f"layout is {self.layout}; transform jobs take a model as an archive only; set {ModelLayout.ARCHIVE}"
             )
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, BATCH_INVOCATION_TIMEOUT_SECONDS)
         require_range("retries", self.retries, 0, _MOST_BATCH_RETRIES)

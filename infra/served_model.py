@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from infra.errors import ConfigurationError, require_range
@@ -35,6 +36,13 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 HUB_ENGINE: Final = "hub"
 OWN_ENGINE: Final = "own"
 WHISPERX_ENGINE: Final = "whisperx"
+
+
+class ModelLayout(StrEnum):
+    """How a release lies in the model bucket: as one archive, or as its files, which an endpoint starts from sooner."""
+
+    ARCHIVE = "archive"
+    UNPACKED = "unpacked"
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,7 @@ class ServedModel:
     workers: copies of the model in one instance, and so the requests that it takes at a time.
     max_audio_seconds: the longest recording that can be transcribed within the option's time limit on this instance.
     image: a name in infra/images.json. container_variables: of the container, over what the serving stack is told otherwise.
+    layout: which form of the release is served; transform jobs take the archive only.
     alternatives: other instance types, in order of preference, for when there are none of `instance_type`.
     hub, own: in place of a built release; `engine` is then 'hub' or 'own', and `model` a name to tell it by.
     """
@@ -134,6 +143,7 @@ class ServedModel:
     workers: int = 1
     image: str = DEFAULT_IMAGE
     container_variables: Mapping[str, str] = field(default_factory=dict)
+    layout: ModelLayout = ModelLayout.ARCHIVE
     alternatives: tuple[str, ...] = ()
     hub: HubModel | None = None
     own: OwnImage | None = None
@@ -170,6 +180,11 @@ class ServedModel:
                     f"engine is {self.engine!r} and {engine} is {source!r}; set both or neither: "
                     f"engine={engine!r} with {engine}=…, or another engine without it"
                 )
+        if not self.needs_release and self.layout is not ModelLayout.ARCHIVE:
+            raise ConfigurationError(
+                f"layout is {self.layout} for the engine {self.engine!r}, which serves no release; leave it at "
+                f"{ModelLayout.ARCHIVE}"
+            )
         if self.needs_release and self.model not in WHISPER_MODELS:
             raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from local.commands import CommandError
 from local.demo import AlreadyRunningError, Mode, RunNameError, deployed, run_demo
-from local.deployment import Deployment, DeploymentError, Engine
+from local.deployment import Deployment, DeploymentError, Engine, Layout
 from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
 from local.recordings import NoRecordingsError, find_recordings, split_paths
@@ -59,11 +59,12 @@ def demo(
     name: RunName = "demo",
     engine: EngineOption = Engine.PYTORCH,
     mode: Annotated[Mode, typer.Option("--mode", help="Which inference option transcribes.")] = Mode.ASYNC,
+    layout: Annotated[Layout, typer.Option("--layout", help="What the endpoints start from.")] = Layout.ARCHIVE,
 ) -> None:
     """Deploy to a fresh embedded AWS, transcribe, print the results, leave nothing running."""
     with _ending_well():
         paths = [*(audio or []), *(split_paths(audio_line) if audio_line.strip() else [])]
-        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name, engine, mode)
+        complete = run_demo(find_recordings(paths or [str(_SAMPLE)]), console, name, engine, mode, layout)
     raise typer.Exit(0 if complete else 1)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from local.deployment import Deployment, Engine, deploy
+from local.deployment import Deployment, Engine, Layout, deploy
 from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
 from local.realtime import transcribe_in_real_time
 from local.recordings import Recording
@@ -37,14 +37,14 @@ class AlreadyRunningError(Exception):
 
 @contextmanager
 def deployed(
-    name: str, stages: Stages, port: int | None = None, engine: Engine = Engine.PYTORCH
+    name: str, stages: Stages, port: int | None = None, engine: Engine = Engine.PYTORCH, layout: Layout = Layout.ARCHIVE
 ) -> Iterator[tuple[EmbeddedAws, Deployment]]:
     """An embedded AWS with the product deployed to it, in build/local/<name>; gone when the block ends."""
     with ExitStack() as stack:
         folder = stack.enter_context(_own_folder(name))
         with stages.stage("Start the embedded AWS"):
             aws = stack.enter_context(embedded_aws(folder, port))
-        yield aws, deploy(aws, folder, stages, engine)
+        yield aws, deploy(aws, folder, stages, engine, layout)
 
 
 @contextmanager
@@ -70,12 +70,12 @@ class Mode(StrEnum):
     REALTIME = "realtime"
 
 
-def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine, mode: Mode) -> bool:
+def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine, mode: Mode, layout: Layout) -> bool:
     """Deploy, transcribe, print. Returns whether every recording became a transcript."""
     stages = Stages(console)
     count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"
     run = {Mode.ASYNC: _through_the_pipeline, Mode.REALTIME: _in_real_time}[mode]
-    with deployed(name, stages, engine=engine) as (aws, deployment):
+    with deployed(name, stages, engine=engine, layout=layout) as (aws, deployment):
         succeeded = run(aws, deployment, recordings, stages, count)
         stages.print_times()
     console.print("The embedded AWS is gone; nothing is left running.")

@@ -29,6 +29,13 @@ class Engine(StrEnum):
     HUGGINGFACE = "huggingface"
 
 
+class Layout(StrEnum):
+    """What the endpoints start from."""
+
+    ARCHIVE = "archive"
+    UNPACKED = "unpacked"
+
+
 class DeploymentError(Exception):
     """The stacks stand, but what they hold does not serve."""
 
@@ -44,14 +51,14 @@ class Deployment:
     realtime_endpoint_name: str
 
 
-def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine) -> Deployment:
+def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layout: Layout) -> Deployment:
     """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
     logs, assembly = folder / "logs", folder / "cdk.out"
     cdk_log = logs / "cdk.log"
     artefact = ("--engine", engine, "--model", MODEL)
 
     def cdk(*args: str) -> None:
-        context = (f"env={ENVIRONMENT}", f"engine={engine}", f"model={MODEL}")
+        context = (f"env={ENVIRONMENT}", f"engine={engine}", f"model={MODEL}", f"layout={layout}")
         run_cdk([*args, *(part for value in context for part in ("-c", value))], aws.environment, cdk_log)
 
     def build(*args: str) -> None:
@@ -69,7 +76,7 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine) -> De
     with stages.stage("Deploy the storage stack (cdk deploy)"):
         cdk("deploy", _STORAGE, *synthesized)
     with stages.stage("Publish the model artefact"):
-        build("publish", "--env", ENVIRONMENT)
+        build("publish", "--env", ENVIRONMENT, *(("--unpacked",) if layout is Layout.UNPACKED else ()))
     with stages.stage("Deploy all stacks (cdk deploy --all)"):
         cdk("deploy", "--all", *synthesized)
     with stages.stage("Check that every resource is there"):

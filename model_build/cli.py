@@ -7,6 +7,7 @@ import typer
 
 from model_build.artefact import build_artefact
 from model_build.checking_commands import register
+from model_build.environment import unpacked_engines_and_models
 from model_build.layouts import LAYOUTS, packages_of
 from model_build.options import (
     OUTPUT_ROOT,
@@ -104,19 +105,27 @@ def publish(
     model: ModelOption = None,
     stack: Annotated[str | None, typer.Option(help="The stack with the model bucket, where it has another name.")] = None,
     unpacked: Annotated[
-        bool, typer.Option("--unpacked", help="Also as files, for endpoints that start without unpacking.")
+        bool,
+        typer.Option(
+            "--unpacked", help="As files too, where the environment does not say so, or --engine and --model are given."
+        ),
     ] = False,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
     """Upload a built archive to the environment's model bucket, unless it is there.
 
+    Its files go there too, each by itself, where an endpoint is set to read those.
+
     An upload that was interrupted goes on where it stopped; what nobody goes on with, the bucket removes.
     """
     with explained(), TerminalProgress() as progress:
+        # Named in full, an artefact is published as it is asked for, even where the environments cannot be read.
+        files_wanted = () if engine and model else unpacked_engines_and_models(environment)
         for its_engine, its_model in choose_models(environment, engine, model):
             folder = model_folder(output_root, its_engine, its_model)
             release = require_release(folder, its_engine, its_model)
-            for publish_it in (publish_release, publish_unpacked) if unpacked else (publish_release,):
+            as_files = unpacked or (its_engine, its_model) in files_wanted
+            for publish_it in (publish_release, publish_unpacked) if as_files else (publish_release,):
                 address, uploaded = publish_it(release, folder, stack or storage_stack(environment), progress)
                 typer.echo(f"{address} is {'published' if uploaded else 'already published'}")
 

@@ -2,15 +2,26 @@
 
 import os
 from importlib import util
+from typing import TYPE_CHECKING
 
 from model_build.errors import BuildError
 
+if TYPE_CHECKING:
+    from infra.environments import Environment
+
 
 def engines_and_models(name: str) -> tuple[tuple[str, str], ...]:
-    """Of each artefact that the environment needs.
+    """Of each artefact that the environment needs. Raises BuildError."""
+    return _environment(name).artefacts
 
-    Raises BuildError for an environment that does not exist, or where the CDK library is not installed.
-    """
+
+def unpacked_engines_and_models(name: str) -> tuple[tuple[str, str], ...]:
+    """Of each artefact whose files the environment's endpoints read as they are. Raises BuildError."""
+    return _environment(name).unpacked
+
+
+def _environment(name: str) -> "Environment":
+    """Raises BuildError for an environment that does not exist, or where the CDK library is not installed."""
     _put_node_on_path()
     try:
         from infra.environments import find_environment
@@ -20,7 +31,7 @@ def engines_and_models(name: str) -> tuple[tuple[str, str], ...]:
             f"the environments cannot be read ({error}); install requirements.txt, or give --engine and --model"
         ) from error
     try:
-        return find_environment(name).artefacts
+        return find_environment(name)
     except ConfigurationError as error:
         raise BuildError(str(error)) from error
 

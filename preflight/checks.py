@@ -58,7 +58,7 @@ def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
         "artefacts",
         "cloudformation:DescribeStacks, s3:ListBucket and s3:GetObject",
         lambda: chain.from_iterable(
-            check_release(client("s3"), client("cloudformation"), stack, ROOT, engine, model)
-            for engine, model in needs.artefacts
+            check_release(client("s3"), client("cloudformation"), stack, ROOT, *artefact, unpacked=artefact in needs.unpacked)
+            for artefact in needs.artefacts
         ),
     )

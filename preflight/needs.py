@@ -32,7 +32,8 @@ class Instances:
 class Needs:
     """account, region: None where the environment leaves the choice to the credentials.
 
-    images, own_images: those of the table, and those named in the environment. artefacts: engine and model of each.
+    images, own_images: those of the table, and those named in the environment. artefacts: engine and model of each;
+    unpacked: of those that an endpoint reads as files.
     """
 
     environment: str
@@ -43,6 +44,7 @@ class Needs:
     images: tuple[ServingImage, ...]
     own_images: tuple[OwnImage, ...]
     artefacts: tuple[tuple[str, str], ...]
+    unpacked: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, environment: Environment) -> "Needs":
@@ -60,6 +62,7 @@ class Needs:
             images=tuple({(image.repository, image.tag): image for image in images}.values()),
             own_images=tuple(dict.fromkeys(own)),
             artefacts=environment.artefacts,
+            unpacked=environment.unpacked,
         )
 
 

@@ -12,8 +12,8 @@ from infra.served_model import OwnImage
 from model_build.errors import BuildError
 from model_build.release import archive_path, require_release
 from preflight.findings import Finding, failed, passed
-from whisperstack_contract.artefact import artefact_folder
-from whisperstack_contract.keys import model_archive_key
+from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, ReleaseManifest, artefact_folder
+from whisperstack_contract.keys import model_archive_key, model_folder_prefix
 
 _BUCKET_OUTPUT: Final = "ModelBucketName"
 
@@ -48,8 +48,10 @@ def _look(ecr: Any, subject: str, registry: str, repository: str, image_id: dict
     return passed(subject, f"there, in registry {registry}")
 
 
-def check_release(s3: Any, cloudformation: Any, stack: str, root: Path, engine: str, model: str) -> Iterator[Finding]:
-    """Whether the artefact is published, or lies here to be published."""
+def check_release(
+    s3: Any, cloudformation: Any, stack: str, root: Path, engine: str, model: str, *, unpacked: bool = False
+) -> Iterator[Finding]:
+    """Whether the artefact is published, or lies here to be published. unpacked: its files as well."""
     subject = f"artefact of {model} for {engine}"
     folder = root / artefact_folder(engine, model)
     try:
@@ -59,7 +61,7 @@ def check_release(s3: Any, cloudformation: Any, stack: str, root: Path, engine: 
         yield failed(subject, problem, remedy)
         return
     bucket = _model_bucket(cloudformation, stack)
-    if bucket and _is_there(s3, bucket, model_archive_key(release.digest), release.archive_bytes):
+    if bucket and _is_published(s3, bucket, release, unpacked):
         yield passed(subject, f"published, SHA-256 {release.digest}")
     elif archive_path(folder).is_file():
         yield passed(subject, f"built, SHA-256 {release.digest}; the deployment publishes it")
@@ -82,10 +84,18 @@ def _model_bucket(cloudformation: Any, stack: str) -> str | None:
     return next((output["OutputValue"] for output in outputs if output["OutputKey"] == _BUCKET_OUTPUT), None)
 
 
-def _is_there(s3: Any, bucket: str, key: str, size_bytes: int) -> bool:
+def _is_published(s3: Any, bucket: str, release: ReleaseManifest, unpacked: bool) -> bool:
+    if _size(s3, bucket, model_archive_key(release.digest)) != release.archive_bytes:
+        return False
+    # The last of the files to be published.
+    manifest = model_folder_prefix(release.digest) + ARCHIVE_MANIFEST_FILENAME
+    return not unpacked or _size(s3, bucket, manifest) is not None
+
+
+def _size(s3: Any, bucket: str, key: str) -> int | None:
     try:
-        return bool(s3.head_object(Bucket=bucket, Key=key)["ContentLength"] == size_bytes)
+        return int(s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
     except ClientError as error:
         if error.response["Error"]["Code"] == "404":
-            return False
+            return None
         raise

@@ -51,7 +51,9 @@ class PrivateBucket(Construct):
         """Without it S3 answers 403 for an object that is not there, which looks like a missing permission."""
         grant(grantee, ["s3:ListBucket"], [self.bucket.bucket_arn])
 
-    def grant_objects(self, grantee: iam.IRole, actions: Sequence[str], patterns: Sequence[str], reason: str) -> None:
+    def grant_objects(
+        self, grantee: iam.IRole | iam.Policy, actions: Sequence[str], patterns: Sequence[str], reason: str
+    ) -> None:
         """Allows `actions` on the keys that match `patterns`, each of which holds a wildcard that `reason` explains."""
         # Exported explicitly, because the reason must name the ARN as the template will have it, before synthesis.
         arn = Stack.of(self).export_value(self.bucket.bucket_arn)

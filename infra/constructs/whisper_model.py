@@ -14,7 +14,7 @@ from infra.container_variables import hub_variables, release_variables
 from infra.errors import ConfigurationError
 from infra.grants import grant, grant_wildcard
 from infra.images import DEFAULT_IMAGE, ServingImage, find_image, warn_where_patches_end
-from infra.served_model import WHISPERX_ENGINE, HubModel, OwnImage, ServedModel
+from infra.served_model import WHISPERX_ENGINE, HubModel, ModelLayout, OwnImage, ServedModel
 from infra.serving_variables import ServingLimits
 from whisperstack_contract import variables
 from whisperstack_contract.artefact import ReleaseManifest
@@ -90,18 +90,31 @@ class WhisperModel(Construct):
         # A policy of its own for each release: during an update, and after one that was rolled back, the endpoint still
         # starts instances with the previous release, whose policy goes away only once nothing uses it.
         access = iam.Policy(self, f"Release{release.digest[:12]}", roles=[self.role])
-        self._bucket.grant_read_archive(access, release.digest)
         self._archive_access.append(access)
+        data = self._model_data(release.digest, access)
         if self._settings.engine == WHISPERX_ENGINE:
             self._warn("Whisperx", "the engine 'whisperx' answers in its own format, not in the transcript contract's")
         return sagemaker.CfnModel.ContainerDefinitionProperty(
             image=self._image_uri(image),
             mode="SingleModel",
-            model_data_url=self._bucket.archive_url(release.digest),
+            model_data_url=data if isinstance(data, str) else None,
+            model_data_source=None if isinstance(data, str) else data,
             environment={
                 **release_variables(self._settings, limits, image, self._option),
                 variables.MODEL_DIGEST: release.digest,
             },
+        )
+
+    def _model_data(self, digest: str, access: iam.Policy) -> str | sagemaker.CfnModel.ModelDataSourceProperty:
+        """Where the release lies, in the layout that the settings ask for; `access` is allowed to read it."""
+        if self._settings.layout is ModelLayout.ARCHIVE:
+            self._bucket.grant_read_archive(access, digest)
+            return self._bucket.archive_url(digest)
+        self._bucket.grant_read_folder(access, digest)
+        return sagemaker.CfnModel.ModelDataSourceProperty(
+            s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                compression_type="None", s3_data_type="S3Prefix", s3_uri=self._bucket.folder_url(digest)
+            )
         )
 
     def _hub_container(self, hub: HubModel, limits: ServingLimits) -> sagemaker.CfnModel.ContainerDefinitionProperty:

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from infra.environments import find_environment
+from infra.served_model import ModelLayout
 from model_build.artefact import BuiltArtefact
 from model_build.cli import app
 from model_build.publish import publish_release
@@ -165,6 +167,22 @@ def test_the_unpacked_files_are_published_beside_the_archive(run: Any, built: Bu
     again = run("publish", "--env", "dev", "--unpacked")
     assert again.output.count("is already published") == 2
     assert _objects(bucket) == objects
+
+
+def test_an_environment_whose_endpoint_reads_files_gets_them_too(
+    built: BuiltArtefact, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev = find_environment("dev")
+    assert dev.asynchronous is not None
+    unpacked = replace(dev, asynchronous=replace(dev.asynchronous, layout=ModelLayout.UNPACKED))
+    monkeypatch.setattr("infra.environments._ENVIRONMENTS", (unpacked,))
+    folder = tmp_path / "out" / dev.asynchronous.engine / dev.asynchronous.model
+    _edit_release(built, model=dev.asynchronous.model)
+    built.folder.rename(folder)
+    result = CliRunner().invoke(app, ["publish", "--env", "dev", "--output-root", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    published = {key.split("/")[2] for key in _objects(bucket)}
+    assert published == {"model.tar.gz", "unpacked"}
 
 
 def test_half_of_the_unpacked_files_do_not_count_as_published(run: Any, built: BuiltArtefact, bucket: str) -> None:

@@ -26,11 +26,11 @@ def test_the_demo_prints_the_sentence_the_keys_and_the_times(demo):
         assert output.count(stage) >= 3, f"{stage}: start, end and time"
 
 
-def test_the_other_engine_shows_every_result_of_a_folder_with_bad_files_and_fails(demo, tmp_path):
+def test_the_other_engine_from_unpacked_files_shows_every_result_of_a_folder_with_bad_files_and_fails(demo, tmp_path):
     (tmp_path / "good one.mp3").write_bytes((PROJECT / "samples" / "jfk.mp3").read_bytes())
     (tmp_path / "notes.mp3").write_text("no sound in here\n" * 50)
     (tmp_path / "two\nlines.mp3").write_text("the embedded AWS cannot take this name\n")
-    output, _ = (run := demo.start("--engine", "huggingface", tmp_path)).communicate(timeout=180)
+    output, _ = (run := demo.start("--engine", "huggingface", "--layout", "unpacked", tmp_path)).communicate(timeout=180)
     assert run.returncode == 1, output
     assert SENTENCE in " ".join(output.split())
     assert "not_audio" in output

@@ -18,7 +18,7 @@ from infra.instances import Hardware
 from infra.network import NetworkSettings
 from infra.operations import OperationsSettings
 from infra.scaling import ConcurrencyScalingSettings, OpeningHours
-from infra.served_model import HubModel, OwnImage
+from infra.served_model import HubModel, ModelLayout, OwnImage
 
 GPU = {"hardware": Hardware.GPU, "instance_type": "ml.g5.xlarge", "max_audio_seconds": 60}
 MODEL = {"engine": "pytorch", "model": "tiny", **GPU}
@@ -58,6 +58,9 @@ def test_another_engine_and_model_for_a_demo_reach_every_option_but_those_that_b
     assert tree.serving("huggingface", "base").artefacts == (("huggingface", "base"),)
     assert tree.serving("huggingface", "base").realtime["hub"].engine == "hub"
     assert tree.serving(None, None) == tree
+    assert tree.serving(None, None, "unpacked").batch == tree.batch
+    with pytest.raises(ConfigurationError, match=r"layout is 'flat'; choose one of: archive, unpacked"):
+        tree.serving(None, None, "flat")
 
 
 @pytest.mark.parametrize(
@@ -70,6 +73,7 @@ def test_another_engine_and_model_for_a_demo_reach_every_option_but_those_that_b
         ({"invocation_timeout_seconds": 3601}, r"invocation_timeout_seconds is 3601; it must be 1 to 3600"),
         ({"retries": 4}, r"retries is 4; it must be 0 to 3"),
         ({"instances_per_job": 0}, r"instances_per_job is 0; it must be 1 to 100"),
+        ({"layout": ModelLayout.UNPACKED}, r"layout is unpacked; transform jobs take a model as an archive only; set archive"),
         ({"alternatives": ("ml.g4dn.xlarge",)}, r"a transform job runs on one instance type; leave it empty"),
         ({"engine": "whisperx"}, r"'whisperx' for batch inference; it stands outside the transcript contract"),
         ({"engine": "hub", "hub": HUB}, r"'hub' for batch inference"),

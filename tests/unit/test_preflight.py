@@ -22,8 +22,13 @@ from preflight.findings import Verdict, asking
 from preflight.needs import Instances, Needs, Use
 from preflight.quotas import check_quotas
 from preflight.releases import check_image, check_own_image, check_release
-from whisperstack_contract.artefact import RELEASE_MANIFEST_FILENAME, ReleaseManifest, artefact_folder
-from whisperstack_contract.keys import ARCHIVE_FILENAME, model_archive_key
+from whisperstack_contract.artefact import (
+    ARCHIVE_MANIFEST_FILENAME,
+    RELEASE_MANIFEST_FILENAME,
+    ReleaseManifest,
+    artefact_folder,
+)
+from whisperstack_contract.keys import ARCHIVE_FILENAME, model_archive_key, model_folder_prefix
 
 ACCOUNT, REGION, STACK = "123456789012", "us-east-1", "Whisperstack-dev-Storage"
 
@@ -216,8 +221,8 @@ def build(root, archive=b"archive"):
 
 
 def test_an_artefact_is_published_or_built_or_told_how_to_build(aws, tmp_path):
-    def found():
-        return one(check_release(aws("s3"), aws("cloudformation"), STACK, tmp_path, "pytorch", "tiny.en"))
+    def found(unpacked=False):
+        return one(check_release(aws("s3"), aws("cloudformation"), STACK, tmp_path, "pytorch", "tiny.en", unpacked=unpacked))
 
     assert found().verdict is Verdict.FAILED
     assert "model_build build --engine pytorch --model tiny.en" in found().remedy
@@ -226,8 +231,13 @@ def test_an_artefact_is_published_or_built_or_told_how_to_build(aws, tmp_path):
     _, bucket = deploy_storage(aws)
     assert "the deployment publishes it" in found().found
     aws("s3").put_object(Bucket=bucket, Key=model_archive_key("d" * 64), Body=archive.read_bytes())
+    assert "the deployment publishes it" in found(unpacked=True).found
     archive.unlink()
     assert found().found.startswith("published")
+    assert found(unpacked=True).verdict is Verdict.FAILED
+    manifest = model_folder_prefix("d" * 64) + ARCHIVE_MANIFEST_FILENAME
+    aws("s3").put_object(Bucket=bucket, Key=manifest, Body=b"{}")
+    assert found(unpacked=True).found.startswith("published")
     aws("s3").put_object(Bucket=bucket, Key=model_archive_key("d" * 64), Body=b"cut")
     assert found().verdict is Verdict.FAILED
 
