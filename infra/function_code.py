@@ -23,7 +23,18 @@ DISTRIBUTIONS: Final = (
 
 # The descriptions of all other services are nearly nine tenths of botocore.
 SERVICES: Final = frozenset(
-    {"application-autoscaling", "cloudwatch", "dynamodb", "s3", "sagemaker", "sagemaker-runtime", "sns", "sqs", "sts"}
+    {
+        "application-autoscaling",
+        "cloudwatch",
+        "dynamodb",
+        "s3",
+        "sagemaker",
+        "sagemaker-runtime",
+        "sns",
+        "sqs",
+        "stepfunctions",
+        "sts",
+    }
 )
 _DESCRIPTIONS: Final = (PurePath("botocore/data"), PurePath("boto3/data"))
 

@@ -23,6 +23,7 @@ ENDED_AT: Final = "ended_at"  # the index's sort key: ISO 8601, UTC
 
 ADMISSION_ROW: Final = "admission"  # how much work the endpoint has been given, and how fast it is
 LISTING_ROW: Final = "listing"  # how far the search for uploads without a job has come
+_BATCH_ROW: Final = "batch:"  # which execution works on a batch, and until when it counts as alive
 
 
 class ActiveFor(StrEnum):
@@ -30,4 +31,10 @@ class ActiveFor(StrEnum):
 
     SUBMISSION = "submission"
     RESULT = "result"
+    BATCH = "batch"  # for the batch that has taken it on
     ANNOUNCEMENT = "announcement"
+
+
+def batch_row(prefix: str) -> str:
+    """The key of the row of the batch that transcribes what lies below `prefix`."""
+    return f"{_BATCH_ROW}{prefix}"

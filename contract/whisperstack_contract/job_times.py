@@ -14,6 +14,7 @@ class JobTimes:
     slack: for the notification, and for clocks that differ.
     intake: until a job that nobody submits is looked after; outlasts a function and a few deliveries.
     look: how often a submitted job's output is looked for, in case that its notification was lost.
+    batch: how long a batch may be silent until its jobs are looked after; outlasts any transform job of a sensible size.
     announcing: how long whoever ends a job has for announcing it; longer than any function runs.
     first_retry, retry_factor: the wait after the first failure, and by what it grows with each further one.
     attempts: failures after which a job has failed. requeues: requests that may vanish without an answer before it has expired.
@@ -25,6 +26,7 @@ class JobTimes:
     slack: int = 900
     intake: int = 1800
     look: int = 1800
+    batch: int = 24 * 3600
     announcing: int = 300
     first_retry: int = 120
     retry_factor: int = 6

@@ -39,3 +39,9 @@ MIN_INSTANCES: Final = "WHISPERSTACK_MIN_INSTANCES"
 MAX_INSTANCES: Final = "WHISPERSTACK_MAX_INSTANCES"
 GUARD_INTERVAL_SECONDS: Final = "WHISPERSTACK_GUARD_INTERVAL_SECONDS"
 CANARY_WAIT_SECONDS: Final = "WHISPERSTACK_CANARY_WAIT_SECONDS"
+# Of a batch's functions. JSON of BatchLimits; what transform jobs' names begin with; whether asynchronous inference takes over
+# what a batch cannot transcribe; and the topic on which a batch's end is told.
+BATCH_LIMITS: Final = "WHISPERSTACK_BATCH_LIMITS"
+BATCH_JOB_PREFIX: Final = "WHISPERSTACK_BATCH_JOB_PREFIX"
+LEFTOVERS: Final = "WHISPERSTACK_LEFTOVERS"
+BATCH_TOPIC: Final = "WHISPERSTACK_BATCH_TOPIC"

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconcile_jobs.queues import send
 from transcription_jobs.job_table import JobTable
+from transcription_jobs.queues import send
+from transcription_jobs.rows import LOOKUPS_A_CALL
 from whisperstack_contract import messages, metrics
 from whisperstack_contract.job_table import LISTING_ROW
 from whisperstack_contract.jobs import SourceVersion, job_id
@@ -24,8 +25,6 @@ EVERY_SECONDS: Final = 24 * 3600
 
 # A page has at most 1,000 versions; at these many pages every five minutes, a day's listing reaches 5,760,000.
 _PAGES_A_RUN: Final = 20
-# Source: DynamoDB API, BatchGetItem.
-_LOOKUPS_A_CALL: Final = 100
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ class Listing:
         return after
 
     def _submit_missing(self, versions: "list[ObjectVersionTypeDef]", found: Counter[str]) -> None:
-        for start in range(0, len(versions), _LOOKUPS_A_CALL):
+        for start in range(0, len(versions), LOOKUPS_A_CALL):
             uploads = {}
-            for version in versions[start : start + _LOOKUPS_A_CALL]:
+            for version in versions[start : start + LOOKUPS_A_CALL]:
                 source = SourceVersion(self.audio_bucket, version["Key"], version["VersionId"])
                 uploads[job_id(source)] = messages.uploaded(source, version["Size"])
             missing = self.jobs.missing(list(uploads))

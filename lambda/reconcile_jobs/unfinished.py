@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconcile_jobs.answers import Answers
-from reconcile_jobs.queues import send
 from transcription_jobs.admission import Admission
 from transcription_jobs.job import Job
 from transcription_jobs.job_table import ActiveJob, JobTable
 from transcription_jobs.outbox import Outbox
+from transcription_jobs.queues import send
 from whisperstack_contract import messages, metrics
 from whisperstack_contract.errors import JobExpiredError
 from whisperstack_contract.job_table import ActiveFor

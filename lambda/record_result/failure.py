@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
+from transcription_jobs.error_documents import encodable, read_error
 from whisperstack_contract.errors import ErrorDocument, InferenceFailedError
 
 # A reason may quote a whole traceback: this much of it helps a person.
@@ -14,26 +14,9 @@ _REASON_CHARS: Final = 300
 # An error document is far shorter; a reason that nests or repeats its beginning must not keep the parser busy.
 _SEARCHED_CHARS: Final = 20_000
 
-# Rows (400 KB) and announcements (256 KB) are limited; even at six bytes a character this is far below.
-_MESSAGE_CHARS: Final = 4000
-
-_CODE: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _ERROR_START: Final = re.compile(r'\{\s*"error"\s*:')
 _EXPIRED: Final = re.compile(r"\bexpired\b|\btime to live\b|\bTTL\b", re.IGNORECASE)
 _ESCAPED: Final = re.compile(r'\\(["\\])')
-
-
-def read_error(body: bytes) -> ErrorDocument | None:
-    """The error document in `body`, fit to be stored and announced; None for anything else."""
-    document = ErrorDocument.from_json(body)
-    if document is None or not _CODE.fullmatch(document.code):
-        return None
-    return storable(document)
-
-
-def storable(document: ErrorDocument) -> ErrorDocument:
-    """The document with a message that rows and announcements can hold."""
-    return replace(document, message=_encodable(document.message)[:_MESSAGE_CHARS])
 
 
 def error_from_reason(reason: str) -> ErrorDocument:
@@ -41,7 +24,7 @@ def error_from_reason(reason: str) -> ErrorDocument:
     for candidate in _quoted_objects(reason):
         if document := read_error(candidate):
             return document
-    short = " ".join(_encodable(reason).split())
+    short = " ".join(encodable(reason).split())
     if len(short) > _REASON_CHARS:
         short = short[:_REASON_CHARS] + "…"
     return InferenceFailedError(
@@ -67,9 +50,4 @@ def _quoted_objects(reason: str) -> Iterator[bytes]:
                 _, end = json.JSONDecoder().raw_decode(text, start.start())
             except (ValueError, RecursionError):
                 continue
-            yield _encodable(text[start.start() : end]).encode()
-
-
-def _encodable(text: str) -> str:
-    """The text with halves of surrogate pairs replaced: JSON can spell them, UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
+            yield encodable(text[start.start() : end]).encode()

@@ -9,13 +9,13 @@ import boto3
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from record_result.endpoint_output import EndpointOutput
 from record_result.notification import Deletion, EndpointTest, ForeignResult, parse_notification
 from record_result.ownership import Ownership
 from record_result.recording import Outcome, Recording
 from record_result.settings import Settings
 from transcription_jobs.admission import Admission
 from transcription_jobs.deliveries import process_deliveries
+from transcription_jobs.endpoint_output import EndpointOutput
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox
 from transcription_jobs.result_objects import ResultObjects

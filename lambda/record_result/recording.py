@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from record_result.endpoint_output import EndpointOutput, Result
 from record_result.failure import error_from_reason, says_expired
 from record_result.notification import Completed, Failed
 from transcription_jobs.admission import Admission
+from transcription_jobs.endpoint_output import EndpointOutput, Result
 from transcription_jobs.job import Job
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox

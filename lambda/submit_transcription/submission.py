@@ -5,23 +5,21 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from submit_transcription.settings import Settings
-from submit_transcription.staging import look_at, stage
 from submit_transcription.upload import Turn, Upload
 from transcription_jobs.admission import Admission
 from transcription_jobs.job import UNKNOWN_CONTENT_TYPE, Job
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox
+from transcription_jobs.refusals import refuse_unusable
+from transcription_jobs.staging import look_at, stage
 from whisperstack_contract import keys
 from whisperstack_contract.errors import (
-    EmptyFileError,
-    FolderMarkerError,
     InvalidOptionsError,
     JobExpiredError,
     RejectedInputError,
     TranscriptionError,
     VersionGoneError,
 )
-from whisperstack_contract.inference_options import InferenceOption, file_too_large
 from whisperstack_contract.jobs import JobState, inference_id, job_id
 from whisperstack_contract.option_metadata import options_from_metadata
 from whisperstack_contract.options import PartialOptions
@@ -112,7 +110,7 @@ class Submission:
 
         None where there is no room. Raises the reason for a rejection.
         """
-        _refuse_unusable(job)
+        refuse_unusable(job.source, job.size_bytes)
         staged = self._staged(job)
         work_seconds = self.admission.estimate(job.size_bytes)
         if not self.admission.reserve(work_seconds, in_turn=in_turn):
@@ -159,14 +157,3 @@ class Submission:
             Filename=keys.RAW_FILENAME,
         )
         self.jobs.record_invocation(job, response["OutputLocation"], response.get("FailureLocation"))
-
-
-def _refuse_unusable(job: Job) -> None:
-    """Refuses what can be told from the event alone. A key that ends in a slash is a recording if it has content."""
-    if job.size_bytes > InferenceOption.ASYNCHRONOUS.payload_bytes:
-        raise file_too_large(job.size_bytes, InferenceOption.ASYNCHRONOUS)
-    if job.size_bytes > 0:
-        return
-    if job.source.key.endswith("/"):
-        raise FolderMarkerError("the object is a folder's marker and holds no recording; upload files into the folder")
-    raise EmptyFileError("the file has 0 bytes; upload it again, and wait for the upload to finish")

@@ -32,6 +32,7 @@ class Job:
     content_type: None until the recording is staged. output_location, failure_location: s3 URIs that SageMaker named for the
     current attempt. received_at, deadline, lost_at: seconds since 1970. deadline: when someone should look after the job, None
     once it needs nothing; lost_at: when the current attempt counts as vanished. work_seconds: what it is expected to take.
+    batch: the prefix whose batch has the job; None for one that the endpoint gets.
     """
 
     job_id: str
@@ -53,12 +54,14 @@ class Job:
     invoked_at: str | None = None
     output_location: str | None = None
     failure_location: str | None = None
+    batch: str | None = None
     ending: Ending | None = None
     announced_at: str | None = None
 
 
 def new_row(job: Job) -> dict[str, Any]:
     """The attributes, besides the table's keys, of a job's first row."""
+    batch = {"batch": job.batch} if job.batch is not None else {}
     return {
         "state": job.state.value,
         "source_bucket": job.source.bucket,
@@ -74,6 +77,7 @@ def new_row(job: Job) -> dict[str, Any]:
         "failures": job.failures,
         "requeues": job.requeues,
         WORK_SECONDS: job.work_seconds,
+        **batch,
     }
 
 
@@ -118,6 +122,7 @@ def job_from_row(job_id: str, row: Mapping[str, Any]) -> Job:
         invoked_at=row.get("invoked_at"),
         output_location=row.get("output_location"),
         failure_location=row.get("failure_location"),
+        batch=row.get("batch"),
         ending=_ending(state, row) if state.is_end else None,
         announced_at=row.get("announced_at"),
     )

@@ -1,12 +1,12 @@
 """The job table: every change of a job's state, each one a conditional write."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from transcription_jobs.job import Ending, Job, ending_attributes, job_from_row, new_row
-from transcription_jobs.rows import Rows, from_item, to_item
+from transcription_jobs.rows import LOOKUPS_A_CALL, Rows, from_item, to_item
 from whisperstack_contract.job_table import (
     ACTIVE,
     ACTIVE_INDEX,
@@ -64,9 +64,23 @@ class JobTable:
         wait = self.times.intake if wait is None else wait
         return self.rows.create(job.job_id, {**new_row(job), **_active(ActiveFor.SUBMISSION, self.now + wait)})
 
+    def create_in_batch(self, job: Job) -> bool:
+        """Whether the row is new. Of a staged job: its row is the intent to transcribe it, and says where the output will lie."""
+        first = new_row(replace(job, state=JobState.SUBMITTED, attempt=1))
+        place = {"content_type": job.content_type, "output_location": job.output_location}
+        return self.rows.create(job.job_id, {**first, **place, **self._in_batch()})
+
     def load(self, job_id: str) -> Job | None:
         row = self.rows.read(job_id)
         return job_from_row(job_id, row) if row else None
+
+    def load_all(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those that have a row."""
+        found: dict[str, Job] = {}
+        for start in range(0, len(job_ids), LOOKUPS_A_CALL):
+            for row in self.rows.read_all(job_ids[start : start + LOOKUPS_A_CALL]):
+                found[row[PARTITION_KEY]] = job_from_row(row[PARTITION_KEY], row)
+        return found
 
     def begin_attempt(self, job: Job, work_seconds: int) -> Job | None:
         """Writes down what was staged, and the intent to invoke: received → submitted. None where another was faster."""
@@ -84,6 +98,21 @@ class JobTable:
                 **_active(ActiveFor.RESULT, self.now + self.times.look),
             },
         )
+
+    def try_in_batch(self, job: Job, output_location: str, *, failed: bool = False, vanished: bool = False) -> Job | None:
+        """Another attempt at a job that a batch has: submitted → submitted. None where it has moved on since it was loaded.
+
+        failed, vanished: what became of the last attempt; neither where no transform job was begun.
+        """
+        changes = {
+            "attempt": job.attempt + 1,
+            "failures": job.failures + failed,
+            "requeues": job.requeues + vanished,
+            "output_location": output_location,
+            **self._in_batch(),
+        }
+        row = self.rows.change(job.job_id, changes, where={"state": JobState.SUBMITTED.value, "attempt": job.attempt})
+        return job_from_row(job.job_id, row) if row else None
 
     def postpone(self, job: Job, work_seconds: int) -> None:
         """Writes down what was staged, and keeps the job waiting for room, by its age. Without effect where it has moved on."""
@@ -108,7 +137,7 @@ class JobTable:
 
     def look_again(self, job: Job) -> None:
         """Puts off the next look at a submitted job."""
-        later = {DEADLINE: self.now + self.times.look}
+        later = {DEADLINE: self.now + (self.times.look if job.batch is None else self.times.batch)}
         self.rows.change(job.job_id, later, where={"state": job.state.value, "attempt": job.attempt})
 
     def retry(self, job: Job, *, failed: bool) -> Job | None:
@@ -126,7 +155,7 @@ class JobTable:
                 "requeues": counted.requeues,
                 **_active(ActiveFor.SUBMISSION, self.now + wait),
             },
-            removals=("invoked_at", "output_location", "failure_location", "lost_at"),
+            removals=("invoked_at", "output_location", "failure_location", "lost_at", "batch"),
         )
 
     def end(self, job: Job, ending: Ending) -> Job | None:
@@ -183,21 +212,13 @@ class JobTable:
         ):
             yield row[PARTITION_KEY]
 
-    def missing(self, job_ids: list[str]) -> set[str]:
+    def missing(self, job_ids: Sequence[str]) -> set[str]:
         """Those without a row. At most 100 ids."""
-        there: set[str] = set()
-        asked: Any = {
-            self.rows.table: {
-                "Keys": [to_item({PARTITION_KEY: job}) for job in job_ids],
-                "ConsistentRead": True,
-                "ProjectionExpression": PARTITION_KEY,
-            }
-        }
-        while asked:
-            response = self.rows.dynamodb.batch_get_item(RequestItems=asked)
-            there |= {from_item(item)[PARTITION_KEY] for item in response["Responses"][self.rows.table]}
-            asked = response.get("UnprocessedKeys")
-        return set(job_ids) - there
+        return set(job_ids) - {row[PARTITION_KEY] for row in self.rows.read_all(job_ids, (PARTITION_KEY,))}
+
+    def _in_batch(self) -> dict[str, Any]:
+        deadline = self.now + self.times.batch
+        return {"lost_at": deadline, **_active(ActiveFor.BATCH, deadline)}
 
     def _query(
         self, index: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any], **more: Any

@@ -1,7 +1,7 @@
 """Rows of the job table: conditional writes and consistent reads, in plain Python values."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
@@ -9,6 +9,9 @@ from whisperstack_contract.job_table import PARTITION_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+# Source: DynamoDB API, BatchGetItem.
+LOOKUPS_A_CALL: Final = 100
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -36,6 +39,18 @@ class Rows:
         # A stale row would bring back a job that has ended.
         response = self.dynamodb.get_item(TableName=self.table, Key=to_item({PARTITION_KEY: key}), ConsistentRead=True)
         return from_item(response["Item"]) if "Item" in response else None
+
+    def read_all(self, keys: Sequence[str], attributes: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """The rows that are there, in any order, with all their attributes unless some are named. At most LOOKUPS_A_CALL keys."""
+        asked: Any = {"Keys": [to_item({PARTITION_KEY: key}) for key in keys], "ConsistentRead": True}
+        if attributes:
+            asked["ProjectionExpression"] = ", ".join(attributes)
+        found, remaining = [], {self.table: asked} if keys else {}
+        while remaining:
+            response = self.dynamodb.batch_get_item(RequestItems=remaining)
+            found += [from_item(item) for item in response["Responses"][self.table]]
+            remaining = response.get("UnprocessedKeys", {})
+        return found
 
     def change(
         self,

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tests.unit.strange_keys import STRANGE_KEYS
@@ -43,8 +43,14 @@ def _job(identity: tuple[str, str, str, int]) -> str:
     return job_id(SourceVersion(*source), run)
 
 
-def _results(name: str) -> list[str]:
-    upload = keys.INCOMING_PREFIX + name
+prefixes = st.sampled_from(keys.UPLOAD_PREFIXES)
+# An upload of one kind that is named after the other's prefix.
+uploads = st.builds(str.__add__, prefixes, similar_names | st.builds(str.__add__, prefixes, similar_names)).filter(
+    lambda key: len(key.encode()) <= S3_KEY_BYTES
+)
+
+
+def _results(upload: str) -> list[str]:
     return [*(keys.transcript_key(upload, suffix) for suffix in RENDERERS), keys.error_key(upload)]
 
 
@@ -85,38 +91,50 @@ def test_what_only_resembles_our_inference_ids_is_not_ours(tail: str):
     assert parse_inference_id("a" * 52 + tail) is None
 
 
-@given(similar_names, similar_names)
+@given(uploads, uploads)
+@example("incoming/batch/a/b.mp3", "batch/a/b.mp3")
+@example("incoming/batch/" + "x" * 1000, "batch/" + "x" * 1000)
+@example("incoming/" + "x" * 1010, "batch/" + "x" * 1010)
 def test_no_two_uploads_share_a_result(one: str, other: str):
     assume(one != other)
     assert not set(_results(one)) & set(_results(other))
 
 
-@given(names)
-def test_the_results_of_one_upload_are_apart_and_fit(name: str):
-    results = _results(name)
+@given(uploads)
+def test_the_results_of_one_upload_are_apart_and_fit(upload: str):
+    results = _results(upload)
 
     assert len(set(results)) == len(results)
     assert all(len(key.encode()) <= S3_KEY_BYTES for key in results)
 
 
-@given(names)
-def test_all_results_of_an_upload_are_named_alike(name: str):
-    hashed = [key.split("/")[0].endswith("-by-hash") for key in _results(name)]
+@given(prefixes, names)
+def test_all_results_of_an_upload_are_named_alike(prefix: str, name: str):
+    hashed = [key.split("/")[0].endswith("-by-hash") for key in _results(prefix + name)]
 
     assert len(set(hashed)) == 1
-    assert hashed[0] or all(name in key for key in _results(name))
+    assert hashed[0] or all(name in key for key in _results(prefix + name))
 
 
-@given(names)
-def test_results_stay_in_the_folders_that_hold_nothing_else(name: str):
-    folders = {key.partition("/")[0] for key in _results(name)}
+@given(uploads)
+def test_results_stay_in_the_folders_that_hold_nothing_else(upload: str):
+    folders = {key.partition("/")[0] for key in _results(upload)}
 
-    assert folders in ({"transcripts", "errors"}, {"transcripts-by-hash", "errors-by-hash"})
+    named = {"batch-transcripts", "batch-errors"} if upload.startswith("batch/") else {"transcripts", "errors"}
+    assert folders in (named, {"transcripts-by-hash", "errors-by-hash"})
 
 
-@pytest.mark.parametrize("key", ["a.mp3", "staged/a", "/incoming/a", "Incoming/a", "incoming"])
+@given(identities, st.text("0123456789abcdef", min_size=16, max_size=16), st.integers(1, 9))
+def test_no_batch_writes_where_a_job_of_the_endpoint_does(identity, execution: str, round_number: int):
+    job = _job(identity)
+
+    assert keys.batch_output_key(execution, round_number, job).startswith(keys.batch_output_prefix(execution, round_number))
+    assert not keys.batch_output_prefix(execution, round_number).startswith(f"{keys.RAW_PREFIX}{job}")
+
+
+@pytest.mark.parametrize("key", ["a.mp3", "staged/a", "/incoming/a", "Incoming/a", "incoming", "batch", "batch-reports/a"])
 def test_a_key_outside_the_uploads_is_refused_with_the_remedy(key: str):
-    with pytest.raises(ValueError, match=r"upload below that prefix"):
+    with pytest.raises(ValueError, match=r"upload below one of: incoming/, batch/"):
         keys.name_of(key)
 
 

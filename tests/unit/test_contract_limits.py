@@ -1,9 +1,12 @@
 """What AWS would refuse is refused before, with value, limit and remedy."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from whisperstack_contract.batch_limits import BatchLimits, payload_mb
 from whisperstack_contract.inference_options import InferenceOption, file_too_large
-from whisperstack_contract.limits import LimitError, require_batch_concurrency
+from whisperstack_contract.limits import BATCH_PAYLOAD_MIB, MIB, LimitError, require_batch_concurrency
 
 
 @pytest.mark.parametrize(("transforms", "payload_mb"), [(1, 100), (100, 1), (4, 25), (16, 6)])
@@ -52,3 +55,31 @@ def test_a_file_too_large_for_every_option_must_be_split():
 
 def test_no_option_takes_longer_than_an_hour():
     assert [option.invocation_seconds for option in InferenceOption] == [60, 3600, 3600]
+
+
+@given(st.integers(1, BATCH_PAYLOAD_MIB * MIB), st.integers(1, BATCH_PAYLOAD_MIB))
+def test_what_follows_from_a_recordings_size_is_a_job_that_sagemaker_takes(size_bytes: int, concurrency: int):
+    payload = payload_mb(size_bytes)
+
+    require_batch_concurrency(BatchLimits(concurrency=concurrency).concurrency_for(payload), payload)
+    # A megabyte may be either, up to the limit itself.
+    assert size_bytes <= payload * 1_000_000 or payload == BATCH_PAYLOAD_MIB
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"concurrency": 101}, "concurrency is 101; it must be 1 to 100"),
+        ({"payload_mib": 101}, "payload_mib is 101; it must be 1 to 100"),
+        ({"shard_mib": 0}, "shard_mib is 0; it must be 1 to"),
+    ],
+)
+def test_batch_limits_that_no_job_can_have_are_refused(limits: dict[str, int], reason: str):
+    with pytest.raises(LimitError, match=reason):
+        BatchLimits(**limits)
+
+
+def test_batch_limits_travel_as_json():
+    limits = BatchLimits(payload_mib=50, concurrency=4, shard_mib=64)
+
+    assert BatchLimits.from_json(limits.to_json()) == limits

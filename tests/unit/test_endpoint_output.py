@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from record_result.endpoint_output import Result, read_result
 from record_result.failure import error_from_reason
 from tests.unit.pipeline import transcript
 from tests.unit.test_notification import json_values
+from transcription_jobs.endpoint_output import Result, read_result
 from whisperstack_contract.errors import ErrorDocument
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Transcript

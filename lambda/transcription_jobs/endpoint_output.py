@@ -1,10 +1,10 @@
-"""What the endpoint left in S3 for one attempt."""
+"""What the endpoint, or a transform job, left in S3 for one attempt."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from record_result.failure import read_error, storable
+from transcription_jobs.error_documents import read_error, storable
 from transcription_jobs.result_objects import render
 from whisperstack_contract import keys
 from whisperstack_contract.errors import ErrorDocument, InferenceFailedError
@@ -42,9 +42,15 @@ class EndpointOutput:
         """The error document at the first location that has one."""
         for location in locations:
             key = self._key(location, keys.FAILURES_PREFIX)
-            if key and (document := read_error(self._read_if_there(key))):
+            if key and (document := read_error(self._read_if_there(key) or b"")):
                 return document
         return None
+
+    def stored(self, job_id: str, options: TranscriptionOptions, location: str) -> Result | ErrorDocument | None:
+        """The transcript or the error at `location`; None where nothing is, or it lies where results do not."""
+        key = self._key(location, keys.RAW_PREFIX)
+        body = self._read_if_there(key) if key else None
+        return None if body is None else read_result(body, job_id, options)
 
     def _key(self, location: str | None, prefix: str) -> str | None:
         """The key in an s3 URI, or None where it lies elsewhere: a message must not make us publish another's object."""
@@ -53,12 +59,12 @@ class EndpointOutput:
             return location.removeprefix(bucket_uri)
         return None
 
-    def _read_if_there(self, key: str) -> bytes:
+    def _read_if_there(self, key: str) -> bytes | None:
         try:
             return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
             # Whether every kind of failure leaves an object is not documented.
-            return b""
+            return None
 
 
 def read_result(body: bytes, job_id: str, options: TranscriptionOptions) -> Result | ErrorDocument:

@@ -1,0 +1,122 @@
+"""Shares recordings out among transform jobs, so that those of one kind finish at about the same time.
+
+A million lines do not fit into a function's memory, so they lie in an SQLite file while they are sorted: the largest recording
+goes to the shard that has the least so far. Source: Graham 1969, "Bounds on multiprocessing timing anomalies" (LPT).
+"""
+
+import heapq
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from whisperstack_contract.batch_limits import BatchLimits, payload_mb
+from whisperstack_contract.limits import require_batch_concurrency
+
+# One function collects a shard, and looks at its time between two parts of it; more make the manifest and its errors unwieldy.
+_MOST_FILES: Final = 5000
+
+# Of different options in one batch. An instance takes minutes to start, so hundreds of transform jobs with a recording each are
+# slower and dearer than the endpoint, which takes options by the request.
+MOST_OPTIONS: Final = 100
+
+_TABLES: Final = """
+    PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
+    CREATE TABLE recording (options TEXT, concurrency INTEGER, bytes INTEGER, job TEXT);
+    CREATE TABLE placed (shard INTEGER, job TEXT, PRIMARY KEY (shard, job)) WITHOUT ROWID;
+"""
+
+# What is transcribed already, and only waits to be collected, stands under this in place of a number of requests at a time.
+_STORED: Final = 0
+
+
+@dataclass(frozen=True)
+class Shard:
+    """number: among all shards of a round, from 0. options: their digest. payload_mb, concurrency: None where all is stored."""
+
+    number: int
+    options: str
+    files: int
+    bytes: int
+    payload_mb: int | None
+    concurrency: int | None
+
+
+class Shards:
+    """The recordings of one round."""
+
+    def __init__(self, database: sqlite3.Connection, limits: BatchLimits) -> None:
+        self._database, self._limits = database, limits
+
+    def add(self, recordings: Iterable[tuple[str, int, str]]) -> None:
+        """recordings: (job, bytes, digest of its options), each to be transcribed."""
+        self._insert((options, self._limits.concurrency_for(payload_mb(size)), size, job) for job, size, options in recordings)
+
+    def add_stored(self, recordings: Iterable[tuple[str, int]]) -> None:
+        """recordings: (job, bytes)."""
+        self._insert(("", _STORED, size, job) for job, size in recordings)
+
+    def take_rarest_options(self, most: int) -> Iterator[str]:
+        """The jobs with options beyond the `most` that stand for the most bytes. They get no shard."""
+        kept = "SELECT options FROM recording WHERE concurrency > 0 GROUP BY options ORDER BY SUM(bytes) DESC, options LIMIT ?"
+        rare = f"concurrency > 0 AND options NOT IN ({kept})"
+        yield from (job for (job,) in self._database.execute(f"SELECT job FROM recording WHERE {rare}", (most,)))  # noqa: S608
+        self._database.execute(f"DELETE FROM recording WHERE {rare}", (most,))  # noqa: S608
+
+    def place(self) -> list[Shard]:
+        """Gives every recording its shard."""
+        self._database.execute("CREATE INDEX by_size ON recording (options, concurrency, bytes DESC, job)")
+        kinds = self._database.execute(
+            "SELECT options, concurrency, COUNT(*), SUM(bytes), MAX(bytes) FROM recording"
+            " GROUP BY options, concurrency ORDER BY options, concurrency"
+        ).fetchall()
+        shards: list[Shard] = []
+        for options, concurrency, files, size, largest in kinds:
+            count = min(files, max(-(-size // self._limits.shard_bytes), -(-files // _MOST_FILES)))
+            shards += self._place_kind(options, concurrency, largest, range(len(shards), len(shards) + count))
+        return shards
+
+    def jobs(self, shard: Shard) -> list[str]:
+        found = self._database.execute("SELECT job FROM placed WHERE shard = ? ORDER BY job", (shard.number,))
+        return [job for (job,) in found]
+
+    def _insert(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
+        self._database.executemany("INSERT INTO recording VALUES (?, ?, ?, ?)", rows)
+
+    def _place_kind(self, options: str, concurrency: int, largest: int, numbers: Sequence[int]) -> Iterator[Shard]:
+        loads = [(0, number) for number in numbers]
+        files = dict.fromkeys(numbers, 0)
+        sizes = dict.fromkeys(numbers, 0)
+
+        def placed() -> Iterator[tuple[int, str]]:
+            ordered = self._database.execute(
+                "SELECT job, bytes FROM recording WHERE options = ? AND concurrency = ? ORDER BY bytes DESC, job",
+                (options, concurrency),
+            )
+            for job, size in ordered:
+                load, number = loads[0]
+                heapq.heapreplace(loads, (load + size, number))
+                files[number] += 1
+                sizes[number] += size
+                yield number, job
+
+        self._database.executemany("INSERT INTO placed VALUES (?, ?)", placed())
+        payload = None if concurrency == _STORED else payload_mb(largest)
+        at_a_time = None if payload is None else self._limits.concurrency_for(payload)
+        if payload is not None and at_a_time is not None:
+            require_batch_concurrency(at_a_time, payload)
+        for number in numbers:
+            yield Shard(number, options, files[number], sizes[number], payload, at_a_time)
+
+
+@contextmanager
+def sorted_on_disk(limits: BatchLimits) -> Iterator[Shards]:
+    with (
+        TemporaryDirectory() as folder,
+        closing(sqlite3.connect(Path(folder) / "recordings", isolation_level=None)) as database,
+    ):
+        database.executescript(_TABLES)
+        yield Shards(database, limits)
