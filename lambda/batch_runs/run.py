@@ -44,7 +44,7 @@ class Run:
 
 
 def prefix_of(started_with: Mapping[str, Any]) -> str:
-    """The batch that an execution was started for: {"prefix": …}, or {"start_key": …} of a start marker. Raises BatchInputError."""
+    """What an execution was started for: {"prefix": …}, or {"start_key": …} of a start marker. Raises BatchInputError."""
     prefix, start_key = started_with.get("prefix"), started_with.get("start_key")
     if isinstance(start_key, str) and keys.is_start_marker(start_key):
         prefix = start_key.removesuffix(keys.START_MARKER)

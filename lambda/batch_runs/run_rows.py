@@ -4,14 +4,11 @@ There is one row for each prefix, so that of two executions for the same recordi
 renews the sign with everything that its functions do; the reconciler takes on the jobs of a batch that has fallen silent.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from batch_runs.run import Run
 from transcription_jobs.job_table import JobTable
 from whisperstack_contract.job_table import batch_row
-
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
 
 _HOLDER: Final = "holder"
 _ALIVE_UNTIL: Final = "alive_until"
@@ -29,8 +26,8 @@ class RunRows:
     def __init__(self, jobs: JobTable) -> None:
         self._rows, self._jobs = jobs.rows, jobs
 
-    def claim(self, run: Run, executions: "SFNClient") -> str | None:
-        """Makes `run` the batch's execution; or gives the other one that is at work."""
+    def claim(self, run: Run, executions: Any) -> str | None:
+        """Makes `run` the batch's execution; or gives the other one that is at work. executions: a client of Step Functions."""
         while True:
             row = self._rows.read(batch_row(run.prefix))
             holder = row[_HOLDER] if row else None
@@ -63,7 +60,7 @@ class RunRows:
         return self._jobs.now + self._jobs.times.batch
 
 
-def _is_alive(executions: "SFNClient", execution: str) -> bool:
+def _is_alive(executions: Any, execution: str) -> bool:
     try:
         return executions.describe_execution(executionArn=execution)["status"] in _ALIVE
     except executions.exceptions.ExecutionDoesNotExist:

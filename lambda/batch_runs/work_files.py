@@ -37,7 +37,7 @@ class Line(StrEnum):
 
 @dataclass
 class Note:
-    """counts: recordings by what became of them. options: by the digest that lines give. more: whatever else there is to tell."""
+    """counts: recordings by what became of them. options: by the digest that lines give. more: what else there is to tell."""
 
     counts: Counter[str] = field(default_factory=Counter)
     options: dict[str, str] = field(default_factory=dict)

@@ -18,8 +18,6 @@ from whisperstack_contract.jobs import JobState
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_sagemaker import SageMakerClient
-    from mypy_boto3_stepfunctions import SFNClient
 
 # Rows looked up at a time when it is asked whether any is still waiting for a transform job.
 _SAMPLE: Final = 1000
@@ -39,8 +37,8 @@ class Recovery:
     jobs: JobTable
     runs: RunRows
     s3: "S3Client"
-    sagemaker: "SageMakerClient"
-    executions: "SFNClient"
+    sagemaker: Any
+    executions: Any
     job_prefix: str
 
     def recover(self, run: Run) -> dict[str, Any]:
@@ -58,7 +56,7 @@ class Recovery:
         for status in _UNFINISHED:
             pages = self.sagemaker.get_paginator("list_transform_jobs").paginate(
                 NameContains=run.transform_jobs_of_all(self.job_prefix),
-                StatusEquals=status,  # type: ignore[arg-type]
+                StatusEquals=status,
             )
             for page in pages:
                 for summary in page["TransformJobSummaries"]:
@@ -79,8 +77,8 @@ class Recovery:
     def _inputs(self, manifest_uri: str) -> Sequence[str]:
         bucket, _, key = manifest_uri.removeprefix("s3://").partition("/")
         try:
-            manifest = json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            manifest: Any = json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         except self.s3.exceptions.NoSuchKey:
             # Expired, like everything below staged/: its recordings have long been given up.
             return ()
-        return manifest[1:]
+        return [str(name) for name in manifest[1:]]

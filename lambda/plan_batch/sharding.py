@@ -116,7 +116,7 @@ class Shards:
 def sorted_on_disk(limits: BatchLimits) -> Iterator[Shards]:
     with (
         TemporaryDirectory() as folder,
-        closing(sqlite3.connect(Path(folder) / "recordings", isolation_level=None)) as database,
+        closing(sqlite3.connect(Path(folder) / "recordings")) as database,
     ):
         database.executescript(_TABLES)
         yield Shards(database, limits)

@@ -1,7 +1,7 @@
 """From notes about recordings to transform jobs: manifests, and the list that the state machine goes through."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -55,7 +55,7 @@ class Sharing:
                 database.add_stored((job, size) for job, size in note.of(Line.STORED))
                 options |= note.options
             if self.settings.leftovers:
-                rare = [(Line.REQUEUE, job, False) for job in database.take_rarest_options(MOST_OPTIONS)]
+                rare: list[Sequence[Any]] = [(Line.REQUEUE, job, False) for job in database.take_rarest_options(MOST_OPTIONS)]
                 if rare:
                     files.write(overflow_note(round_number), Note(Counter(overflow=len(rare)), lines=rare))
             placed = database.place()

@@ -65,7 +65,7 @@ class JobTable:
         return self.rows.create(job.job_id, {**new_row(job), **_active(ActiveFor.SUBMISSION, self.now + wait)})
 
     def create_in_batch(self, job: Job) -> bool:
-        """Whether the row is new. Of a staged job: its row is the intent to transcribe it, and says where the output will lie."""
+        """Whether the row of a staged job is new: the intent to transcribe it, with the place where the output will lie."""
         first = new_row(replace(job, state=JobState.SUBMITTED, attempt=1))
         place = {"content_type": job.content_type, "output_location": job.output_location}
         return self.rows.create(job.job_id, {**first, **place, **self._in_batch()})

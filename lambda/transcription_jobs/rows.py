@@ -41,7 +41,7 @@ class Rows:
         return from_item(response["Item"]) if "Item" in response else None
 
     def read_all(self, keys: Sequence[str], attributes: Sequence[str] = ()) -> list[dict[str, Any]]:
-        """The rows that are there, in any order, with all their attributes unless some are named. At most LOOKUPS_A_CALL keys."""
+        """The rows that are there, in any order, whole unless attributes are named. At most LOOKUPS_A_CALL keys."""
         asked: Any = {"Keys": [to_item({PARTITION_KEY: key}) for key in keys], "ConsistentRead": True}
         if attributes:
             asked["ProjectionExpression"] = ", ".join(attributes)
