@@ -156,11 +156,17 @@ def expiring(storage, name):
     return {prefix: rule["ExpirationInDays"] for prefix, rule in rules(storage, name).items() if "ExpirationInDays" in rule}
 
 
+READ = {
+    *("/transcripts/*", "/transcripts-by-hash/*", "/errors/*", "/errors-by-hash/*", "/versions/*"),
+    *("/batch-transcripts/*", "/batch-errors/*", "/batch-reports/*"),
+}
+
+
 def test_recordings_and_results_expire_where_the_environment_says_so(tmp_path):
     retention = RetentionSettings(recordings_days=30, transcripts_days=400, intermediate_days=20)
     storage = synthesize(dataclasses.replace(find_environment("dev"), retention=retention), tmp_path).storage
     assert expiring(storage, "Audio") == {"staged/": 20, "incoming/": 30}
-    results = dict.fromkeys(("transcripts/", "transcripts-by-hash/", "errors/", "errors-by-hash/", "versions/"), 400)
+    results = {prefix.removeprefix("/").removesuffix("*"): 400 for prefix in READ}
     assert expiring(storage, "Transcripts") == {"raw/": 20, "failures/": 20, **results}
 
 
@@ -191,5 +197,5 @@ def test_the_readers_policy_reads_results_and_not_recordings_or_raw_output(stora
     statements = user_statements(storage, "Reader")
     assert set(statements) == {"s3:GetObject", "s3:ListBucket", "kms:Decrypt"}
     read = {resource["Fn::Join"][1][1] for resource in statements["s3:GetObject"]["Resource"]}
-    assert read == {"/transcripts/*", "/transcripts-by-hash/*", "/errors/*", "/errors-by-hash/*", "/versions/*"}
+    assert read == READ
     assert {f"/{prefix}" for prefix in statements["s3:ListBucket"]["Condition"]["StringLike"]["s3:prefix"]} == read
