@@ -9,6 +9,7 @@ from aws_cdk.aws_logs import RetentionDays
 
 from infra.errors import ConfigurationError
 from infra.governance import GovernanceSettings
+from infra.images import find_image
 from infra.inference_options import AsynchronousSettings, BatchSettings, RealtimeSettings, TrafficShift, UpdateSettings
 from infra.instances import Hardware
 from infra.network import NetworkSettings
@@ -83,6 +84,16 @@ class Environment:
     def unpacked(self) -> tuple[tuple[str, str], ...]:
         """(engine, model) of those artefacts that an endpoint serves as their files."""
         needed = [(option.engine, option.model) for option in self.options.values() if option.layout is ModelLayout.UNPACKED]
+        return tuple(dict.fromkeys(needed))
+
+    @property
+    def without_decoder(self) -> tuple[tuple[str, str], ...]:
+        """(engine, model) of those artefacts that run in an image without ffmpeg, and so must carry one."""
+        needed = [
+            (option.engine, option.model)
+            for option in self.options.values()
+            if option.needs_release and not find_image(option.image, option.engine, option.hardware).has_ffmpeg
+        ]
         return tuple(dict.fromkeys(needed))
 
     def serving(self, engine: str | None, model: str | None, layout: str | None = None) -> "Environment":

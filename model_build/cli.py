@@ -7,7 +7,7 @@ import typer
 
 from model_build.artefact import build_artefact
 from model_build.checking_commands import register
-from model_build.environment import unpacked_engines_and_models
+from model_build.environment import engines_and_models_without_decoder, unpacked_engines_and_models
 from model_build.layouts import LAYOUTS, packages_of
 from model_build.options import (
     OUTPUT_ROOT,
@@ -61,7 +61,10 @@ def build(
         Path | None, typer.Option(help="A JSON file with what a benchmark measured, for the model card.")
     ] = None,
     with_ffmpeg: Annotated[
-        bool, typer.Option("--with-ffmpeg", help="Carry an ffmpeg (75 MB), for the PyTorch image, which has none.")
+        bool,
+        typer.Option(
+            "--with-ffmpeg", help="Carry an ffmpeg (75 MB), for an image that has none. --env by itself finds that out."
+        ),
     ] = False,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
@@ -73,10 +76,13 @@ def build(
     it is the file you mean.
     """
     with explained(), TerminalProgress() as progress:
+        # Named in full, an artefact is built as it is asked for, even where the environments cannot be read.
+        needy = engines_and_models_without_decoder(environment) if environment and not (engine and model) else ()
         for its_engine, its_model in choose_models(environment, engine, model):
+            carries_ffmpeg = with_ffmpeg or (its_engine, its_model) in needy
             request = SourceRequest(source, path, repository, revision, sha256, licence, author)
             weights = request.choose(its_model, progress)
-            packages = ContainerPackages.of(PROJECT_ROOT, packages_of(its_engine, with_ffmpeg=with_ffmpeg))
+            packages = ContainerPackages.of(PROJECT_ROOT, packages_of(its_engine, with_ffmpeg=carries_ffmpeg))
             folder = model_folder(output_root, its_engine, its_model)
             built = build_artefact(its_engine, its_model, weights, packages, folder, PROJECT_ROOT, progress, benchmark)
             if its_engine is Engine.WHISPERX:

@@ -20,6 +20,11 @@ def unpacked_engines_and_models(name: str) -> tuple[tuple[str, str], ...]:
     return _environment(name).unpacked
 
 
+def engines_and_models_without_decoder(name: str) -> tuple[tuple[str, str], ...]:
+    """Of each artefact that must carry an ffmpeg, since an image that it runs in has none. Raises BuildError."""
+    return _environment(name).without_decoder
+
+
 def _environment(name: str) -> "Environment":
     """Raises BuildError for an environment that does not exist, or where the CDK library is not installed."""
     _put_node_on_path()

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from email.parser import HeaderParser
 from importlib.metadata import version
 from pathlib import Path
@@ -15,12 +16,16 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
+from typer.testing import CliRunner
 
+from infra.environments import find_environment
+from model_build.cli import app
 from model_build.errors import BuildError
 from model_build.layouts import packages_of
 from model_build.lock import read_lock
 from model_build.packages import ContainerPackages
 from tests.artefacts.conftest import LOCK, PROJECT, NoProgress
+from whisperstack_contract.artefact import ReleaseManifest
 
 IMAGE = json.loads((PROJECT / "infra" / "images.json").read_text())["images"]["huggingface"]["contents"]
 TAG = "cp312-manylinux_x86_64"
@@ -187,3 +192,17 @@ def find_python() -> str | None:
         if candidate and subprocess.run([candidate, "-V"], capture_output=True, check=False).returncode == 0:
             return candidate
     return None
+
+
+def test_an_environment_whose_image_has_no_ffmpeg_gets_an_archive_with_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = find_environment("local")
+    assert local.asynchronous is not None
+    chosen = replace(local, asynchronous=replace(local.asynchronous, image="pytorch"))
+    monkeypatch.setattr("infra.environments._ENVIRONMENTS", (chosen,))
+    built = ["build", "--env", "local", "--source", "package", "--output-root", str(tmp_path)]
+    result = CliRunner().invoke(app, built)
+    assert result.exit_code == 0, result.output
+    release = ReleaseManifest.from_json((tmp_path / "pytorch" / "tiny.en" / "release.json").read_bytes())
+    assert release.has_ffmpeg

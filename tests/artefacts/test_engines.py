@@ -42,7 +42,7 @@ LARGEST_DISAGREEMENT = 0.01
 # One size for every run of the tests; make artefact-test takes both that packages hold.
 MODELS = ["tiny.en", pytest.param("base", marks=pytest.mark.slow)]
 
-Build = Callable[[str, str], BuiltArtefact]
+Build = Callable[..., BuiltArtefact]
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def build(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Build:
     root = tmp_path_factory.mktemp("engines")
     (root / "nothing.txt").write_text("")
 
-    def build(engine: str, model: str) -> BuiltArtefact:
+    def build(engine: str, model: str, place: str = "first") -> BuiltArtefact:
         packages = ContainerPackages(root / "nothing.txt", root / "wheels")
-        source, folder = PackageSource.find(model), root / engine / model
+        source, folder = PackageSource.find(model), root / place / engine / model
         return build_artefact(engine, model, source, packages, folder, project, NoProgress())
 
     return build
@@ -89,6 +89,13 @@ def test_the_engines_and_openai_whisper_hear_the_same_words(build: Build, model:
     assert "ask not what your country can do for you" in words[0]
     assert [jiwer.wer(words[2], text) for text in words] <= [LARGEST_DISAGREEMENT] * 3
     assert jiwer.wer(words[0], words[1]) <= LARGEST_DISAGREEMENT
+
+
+@pytest.mark.parametrize("engine", ["huggingface", "whisperx"])
+def test_every_engines_archive_is_the_same_bytes_when_built_again(build: Build, engine: str) -> None:
+    first, again = build(engine, "tiny.en"), build(engine, "tiny.en", "again")
+    assert again.rebuilt
+    assert sha256_of_file(again.folder / "model.tar.gz") == sha256_of_file(first.folder / "model.tar.gz")
 
 
 def test_an_archive_for_whisperx_is_a_ctranslate2_folder_and_no_handler(build: Build) -> None:

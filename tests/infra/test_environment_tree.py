@@ -31,6 +31,13 @@ def environment(**options):
     return Environment(name="try", retain_data=False, log_retention=RetentionDays.ONE_WEEK, **options)
 
 
+def test_an_image_without_ffmpeg_says_which_artefacts_must_carry_one():
+    dev = find_environment("dev")
+    assert dev.without_decoder == ()
+    pytorch = dataclasses.replace(dev, asynchronous=dataclasses.replace(dev.asynchronous, image="pytorch"))
+    assert pytorch.without_decoder == (("pytorch", "base.en"),)
+
+
 def test_pytorch_and_hugging_face_stand_side_by_side():
     both = environment(
         asynchronous=AsynchronousSettings(**MODEL),
