@@ -19,6 +19,9 @@ class Answers:
 
     def find(self, job: Job) -> str | None:
         """A message for the results queue, as the endpoint's notification would have been. The newest attempt's, if several."""
+        if job.batch is not None:
+            stored = job.output_location is not None and self._is_there(job.output_location)
+            return messages.completed(job.job_id, job.attempt, str(job.output_location)) if stored else None
         prefix = f"{keys.RAW_PREFIX}{job.job_id}/"
         listed = self.s3.list_objects_v2(Bucket=self.transcripts_bucket, Prefix=prefix).get("Contents", [])
         attempts = {int(entry["Key"].removeprefix(prefix).split("/")[0]): entry["Key"] for entry in listed}

@@ -10,6 +10,7 @@ import boto3
 from aws_lambda_powertools.logging import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from batch_runs.run_rows import RunRows
 from reconcile_jobs.answers import Answers
 from reconcile_jobs.listing import Listing
 from reconcile_jobs.settings import Settings
@@ -60,6 +61,7 @@ def reconciliation() -> Reconciliation:
     objects = ResultObjects(s3, settings.transcripts_bucket)
     unfinished = Unfinished(
         jobs,
+        RunRows(jobs),
         Admission(jobs.rows, settings.times, settings.slots),
         Answers(s3, settings.transcripts_bucket),
         Outbox(jobs, objects, boto3.client("sns"), settings.announcements_topic),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from batch_runs.run_rows import RunRows
 from reconcile_jobs.answers import Answers
 from transcription_jobs.admission import Admission
 from transcription_jobs.job import Job
@@ -32,6 +33,7 @@ class Unfinished:
     """intake_queue, results_queue: URLs. in_time: whether the run may go on to another job."""
 
     jobs: JobTable
+    runs: RunRows
     admission: Admission
     answers: Answers
     outbox: Outbox
@@ -43,6 +45,7 @@ class Unfinished:
         """Counts in `found`, by metric, what was lost and is found."""
         self._announce(found, in_time)
         self._look_for_answers(found, in_time)
+        self._look_after_batches(found, in_time)
         self._give_turns()
 
     def _announce(self, found: Counter[str], in_time: Callable[[], bool]) -> None:
@@ -61,6 +64,25 @@ class Unfinished:
             # The index lags: the job may have moved on.
             if job and job.state is JobState.SUBMITTED and job.deadline is not None and job.deadline <= self.jobs.now:
                 found.update(self._look_for_answer(job))
+
+    def _look_after_batches(self, found: Counter[str], in_time: Callable[[], bool]) -> None:
+        """Jobs of a batch that has fallen silent: what it has stored is recorded, the others get their turn at the endpoint."""
+        alive: dict[str, bool] = {}
+        for active in self.jobs.active(ActiveFor.BATCH, until=self.jobs.now):
+            if not in_time():
+                return
+            job = self.jobs.load(active.job_id)
+            if not job or job.batch is None or job.ending or job.deadline is None or job.deadline > self.jobs.now:
+                continue
+            if job.batch not in alive:
+                alive[job.batch] = self.runs.is_alive(job.batch)
+            if alive[job.batch]:
+                self.jobs.look_again(job)
+            elif answer := self.answers.find(job):
+                send(self.sqs, self.results_queue, [answer])
+                found[metrics.RESULTS_FOUND] += 1
+            elif self.jobs.retry(job, failed=False):
+                found[metrics.REQUESTS_LOST] += 1
 
     def _look_for_answer(self, job: Job) -> list[str]:
         """What was found, by metric."""

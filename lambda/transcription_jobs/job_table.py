@@ -147,12 +147,15 @@ class JobTable:
         """
         counted = replace(job, failures=job.failures + failed, requeues=job.requeues + (not failed))
         wait = self.times.retry_after(counted.failures) if failed else 0
+        # A batch may take longer than a job may wait for the endpoint, which begins now.
+        anew = {} if job.batch is None else {RECEIVED_AT: self.now}
         return self._move(
             job,
             JobState.RECEIVED,
             {
                 "failures": counted.failures,
                 "requeues": counted.requeues,
+                **anew,
                 **_active(ActiveFor.SUBMISSION, self.now + wait),
             },
             removals=("invoked_at", "output_location", "failure_location", "lost_at", "batch"),
