@@ -11,17 +11,18 @@ _REASON_CHARS: Final = 300
 
 @dataclass(frozen=True)
 class TransformJob:
-    """instance_seconds: of all its instances, from their start to their end. reason: SageMaker's words, where it failed."""
+    """started: whether it got its instances. instance_seconds: of all of them. reason: SageMaker's words, where it failed."""
 
     name: str
     status: str
+    started: bool
     instance_seconds: float
     reason: str | None
 
     @property
     def has_run(self) -> bool:
         """Whether its recordings had their try. One for which there was no instance says nothing about them."""
-        return self.status in _ENDED and self.instance_seconds > 0
+        return self.status in _ENDED and self.started
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,6 +49,7 @@ def _described(sagemaker: Any, name: str) -> TransformJob:
     return TransformJob(
         name=name,
         status=job["TransformJobStatus"],
+        started=start is not None,
         instance_seconds=seconds * job["TransformResources"]["InstanceCount"],
         reason=reason[:_REASON_CHARS] if reason else None,
     )

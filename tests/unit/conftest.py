@@ -6,9 +6,12 @@ import pytest
 from hypothesis import settings
 from moto import mock_aws
 
+from collect_batch import handler as collect_batch
+from plan_batch import handler as plan_batch
 from reconcile_jobs import handler as reconcile_jobs
 from record_result import handler as record_result
 from submit_transcription import handler as submit_transcription
+from tests.unit.batch import Batch
 from tests.unit.pipeline import CONTEXT, REGION, Pipeline, object_created, sqs_event
 from tests.unit.wire import Wire
 from whisperstack_contract.jobs import SourceVersion
@@ -41,6 +44,8 @@ def new_pipeline(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Pipel
         submit_transcription.submission.cache_clear()
         record_result.room.cache_clear()
         reconcile_jobs.reconciliation.cache_clear()
+        plan_batch.room.cache_clear()
+        collect_batch.room.cache_clear()
         while mocks:
             mocks.pop().stop()
 
@@ -83,6 +88,11 @@ def record(wire: Wire) -> Callable[..., list[bool]]:
 
 
 @pytest.fixture
+def batch(pipeline: Pipeline, wire: Wire) -> Batch:
+    return Batch(pipeline, wire)
+
+
+@pytest.fixture
 def reconcile(pipeline: Pipeline, submit: Callable[..., list[bool]], record: Callable[..., list[bool]]) -> Callable[[], dict]:
     """Runs the reconciler, and then the other functions on what it sent them; what it found, by metric."""
 
@@ -100,7 +110,7 @@ def reconcile(pipeline: Pipeline, submit: Callable[..., list[bool]], record: Cal
 def log(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the functions write to their logs."""
     stream = io.StringIO()
-    for handler in (submit_transcription, record_result, reconcile_jobs):
+    for handler in (submit_transcription, record_result, reconcile_jobs, plan_batch, collect_batch):
         monkeypatch.setattr(handler.logger.registered_handler, "stream", stream)
     return stream
 

@@ -10,6 +10,7 @@ import boto3
 
 from whisperstack_contract import keys, variables
 from whisperstack_contract.announcements import Announcement
+from whisperstack_contract.batch_limits import BatchLimits
 from whisperstack_contract.job_table import ActiveFor
 from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.jobs import SourceVersion, inference_id, job_id
@@ -50,6 +51,7 @@ class Pipeline:
         self.topic = self.sns.create_topic(Name="announcements")["TopicArn"]
         self.intake = self.sqs.create_queue(QueueName="intake")["QueueUrl"]
         self.results = self.sqs.create_queue(QueueName="results")["QueueUrl"]
+        self.batch_topic = self.sns.create_topic(Name="batches")["TopicArn"]
         self.queue = self.sqs.create_queue(QueueName="user")["QueueUrl"]
         queue_arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=queue_arn, Attributes={"RawMessageDelivery": "true"})
@@ -70,6 +72,10 @@ class Pipeline:
             variables.INTAKE_QUEUE: self.intake,
             variables.RESULTS_QUEUE: self.results,
             variables.MODEL_DIGEST: "d" * 64,
+            variables.BATCH_LIMITS: BatchLimits(payload_mib=1, concurrency=4, shard_mib=1).to_json(),
+            variables.BATCH_JOB_PREFIX: "whisperstack-test",
+            variables.BATCH_TOPIC: self.batch_topic,
+            variables.LEFTOVERS: "true",
         }
 
     def upload(self, key: str, body: bytes = b"audio", **headers: str) -> SourceVersion:

@@ -57,6 +57,19 @@ class Wire:
 
         self._interruption = crash
 
+    def die_before_call(self, number: int) -> None:
+        """Like crash_before_call, but in every thread: no call gets through until `revive`."""
+        end = len(self.calls) + number
+
+        def crash(_operation: str, _parameters: dict[str, Any]) -> None:
+            if len(self.calls) >= end:
+                raise Crash
+
+        self._interruption = crash
+
+    def revive(self) -> None:
+        self._interruption = None
+
     def run_before_call(self, number: int, action: Callable[[], object]) -> None:
         """Runs `action` once, before the number-th call from now, counted from 0."""
         end = len(self.calls) + number
