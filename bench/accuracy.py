@@ -1,4 +1,4 @@
-"""Word error rates of both engines against openai-whisper's own transcribe, of the same weights, on recordings of yours.
+"""Word error rates of the three engines against openai-whisper's own transcribe, of the same weights, on recordings of yours.
 
     python -m bench.accuracy FOLDER
 
@@ -25,10 +25,11 @@ from whisper_serving.audio import decode
 from whisper_serving.request import Request
 from whisper_serving.transcriber import Transcriber
 from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.variables import FAST
 
 RESULTS: Final = Path(__file__).resolve().parent / "results" / "accuracy.json"
 
-_ENGINES: Final = ("pytorch", "huggingface")
+_ENGINES: Final = ("pytorch", FAST, "huggingface")
 _MODELS: Final = ("tiny.en", "base")
 _BASELINE: Final = "openai-whisper"
 _MOST_POINTS_WORSE: Final = 0.3

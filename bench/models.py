@@ -12,6 +12,7 @@ from model_build.sources import PackageSource
 from whisper_serving.engines import load_engine
 from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Transcriber
+from whisperstack_contract.variables import EXACT, FAST, MODEL_DIGEST, NUMERICS
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 
@@ -20,7 +21,11 @@ _DIGEST: Final = "0" * 64
 
 
 def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber:
-    """Built into build/bench/ unless it is there. Raises BuildError."""
+    """engine: an archive's, or 'fast' for the PyTorch archive's second one. Built into build/bench/ unless it is there.
+
+    Raises BuildError.
+    """
+    numerics, engine = (FAST, "pytorch") if engine == FAST else (EXACT, engine)
     folder = PROJECT / "build" / "bench" / f"{engine}-{model}"
     # The packages for the container would only be unpacked.
     with tempfile.TemporaryDirectory(prefix="whisper-bench-") as temporary:
@@ -32,11 +37,11 @@ def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber
         if built.rebuilt or not unpacked.is_dir():
             with tarfile.open(folder / "model.tar.gz") as archive:
                 archive.extractall(unpacked, filter="data")
-    return Transcriber(load_engine(unpacked, settings()), settings())
+    return Transcriber(load_engine(unpacked, settings(numerics)), settings(numerics))
 
 
-def settings() -> Settings:
-    return Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": _DIGEST})
+def settings(numerics: str = EXACT) -> Settings:
+    return Settings.from_environment({MODEL_DIGEST: _DIGEST, NUMERICS: numerics})
 
 
 def load_original(model: str, progress: Progress) -> Any:

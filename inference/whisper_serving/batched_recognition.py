@@ -64,7 +64,7 @@ class BatchedRecogniser:
             return []
         vocabulary, (start, n_frames) = self._model.tokenizer.vocabulary, hearing.window
         pieces, _ = split(hearing.result.tokens, n_frames, vocabulary)
-        return segments_of(pieces, hearing.result, (start, n_frames), self._mel.seconds, self._model.tokenizer, vocabulary)
+        return segments_of(pieces, hearing.result, (start, n_frames), self._model.tokenizer, vocabulary)
 
     def _decode(self, windows: Sequence[Window]) -> list[Hearing]:
         sounds = [self._model.encode(self._mel, window) for window in windows]

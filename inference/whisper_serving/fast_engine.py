@@ -18,15 +18,15 @@ from whisper_serving.hardware_failures import retry_with_less_memory
 from whisper_serving.log_mel import LogMel
 from whisper_serving.long_form import HeardSegment, given_prompt
 from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span
 from whisper_serving.speech_windows import cut_into_windows
-from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
-from whisper_serving.word_alignment import Aligner, in_order
+from whisper_serving.word_alignment import Aligner
+from whisper_serving.word_bounds import SpokenSegment, bounded_words
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import Task, TranscriptionOptions
-from whisperstack_contract.transcript import Word
 
 # Windows at once, where memory is short.
 _ROWS_TO_TRY: Final = (MOST_ROWS, MOST_ROWS // 4, 1)
@@ -74,19 +74,19 @@ class FastEngine:
         start = self._start(language, options.task)
         recogniser = BatchedRecogniser(self.weights, mel, [*self._prompt(options), *start], options, most_rows)
         heard: list[HeardSegment] = []
-        words: list[tuple[int, list[Word]]] = []
+        spoken: list[SpokenSegment] = []
         for batch in recogniser.hear(windows):
             for hearing in batch:
                 found = recogniser.segments_of(hearing)
                 heard += found
                 if options.word_timestamps and found:
-                    words.append((hearing.window.start, self._aligner(hearing, start, language).words_of(found)))
+                    spoken += self._aligner(hearing, start, language).words_of(found)
         heard.sort(key=lambda found: found.window)
         segments = [replace(found.segment, id=number) for number, found in enumerate(heard)]
         if not options.word_timestamps:
             return Recognition(language, segments, None, probability)
-        spoken = [word for _, group in sorted(words, key=lambda group: group[0]) for word in group]
-        return Recognition(language, segments, in_order(spoken, segments), probability)
+        spoken.sort(key=lambda found: found.heard.window)
+        return Recognition(language, segments, list(bounded_words(spoken)), probability)
 
     def _start(self, language: str, task: Task) -> list[int]:
         """The start-of-transcript sequence."""

@@ -27,12 +27,13 @@ from whisper_serving.huggingface_windows import HuggingFaceWindows
 from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
 from whisper_serving.long_form import recognise_windows
 from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span, stretches
 from whisper_serving.token_rules import Vocabulary
-from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
 from whisper_serving.window_decoding import rows_to_try
-from whisper_serving.word_alignment import Aligner, in_order
+from whisper_serving.word_alignment import Aligner
+from whisper_serving.word_bounds import bounded_words
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import Task, TranscriptionOptions
@@ -107,7 +108,7 @@ class HuggingFaceEngine:
             recogniser,
             language,
         )
-        return Recognition(language, segments, in_order(aligner.words_of(heard), segments), probability)
+        return Recognition(language, segments, list(bounded_words(aligner.words_of(heard))), probability)
 
 
 def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForConditionalGeneration:

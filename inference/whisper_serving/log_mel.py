@@ -22,7 +22,10 @@ FRAMES_PER_SECOND: Final = SAMPLE_RATE_HZ // HOP_SAMPLES
 
 _RANGE_LOG10: Final = 8.0
 _LEAST_POWER: Final = 1e-10
-_BLOCK_FRAMES: Final = 20 * WINDOW_FRAMES
+# At a time, in the pass that looks for the loudest point: 15 MB of spectrum.
+_BLOCK_FRAMES: Final = 2 * WINDOW_FRAMES
+# Centred behind the last whole frame, these still reach into the recording's end.
+_FRAMES_AFTER_LAST: Final = -(-(HOP_SAMPLES + FFT_SAMPLES // 2) // HOP_SAMPLES)
 
 
 class LogMel:
@@ -33,14 +36,15 @@ class LogMel:
 
     def __init__(self, samples: NDArray[np.float32], filters: torch.Tensor, chunk_frames: int = WINDOW_FRAMES) -> None:
         self.chunk_frames = chunk_frames
+        self.n_mels = len(filters)
         self._samples = samples
         self._filters = filters
         self._hann = torch.hann_window(FFT_SAMPLES)
         self.seconds = len(samples) / SAMPLE_RATE_HZ
         self.n_frames = len(samples) // HOP_SAMPLES
-        blocks = range(0, self.n_frames, _BLOCK_FRAMES)
-        peaks = [float(self._log_power(start, min(_BLOCK_FRAMES, self.n_frames - start)).max()) for start in blocks]
-        self._floor = max([*peaks, float(np.log10(_LEAST_POWER))]) - _RANGE_LOG10
+        end = self.n_frames + _FRAMES_AFTER_LAST
+        peaks = [float(self._log_power(start, min(_BLOCK_FRAMES, end - start)).max()) for start in range(0, end, _BLOCK_FRAMES)]
+        self._floor = max(peaks) - _RANGE_LOG10
 
     def frame_at(self, seconds: float) -> int:
         """The nearest frame; at the recording's end, the one after its last."""

@@ -85,7 +85,7 @@ def recognise_windows(
                 seek += n_frames
                 continue
             pieces, advance = split(result.tokens, n_frames, vocabulary)
-            found = segments_of(pieces, result, (seek, n_frames), mel.seconds, recogniser, vocabulary)
+            found = segments_of(pieces, result, (seek, n_frames), recogniser, vocabulary)
             said += [token for segment in found for token in segment.tokens]
             heard += [replace(new, segment=replace(new.segment, id=number)) for number, new in enumerate(found, len(heard))]
             if result.temperature > _PROMPT_RESET_TEMPERATURE:
@@ -98,11 +98,10 @@ def segments_of(
     pieces: Sequence[tuple[float, float, Sequence[int]]],
     result: DecodedWindow,
     window: tuple[int, int],
-    seconds: float,
     recogniser: TextTokens,
     vocabulary: Vocabulary,
 ) -> list[HeardSegment]:
-    """pieces: as `split` returns them. seconds: of the recording, within which a window's end may be padding."""
+    """pieces: as `split` returns them. A segment may end in the padding behind the recording."""
     found = []
     whole = recogniser.text_of([token for token in result.tokens if token < vocabulary.end_of_text])
     offset = window[0] / FRAMES_PER_SECOND
@@ -112,8 +111,8 @@ def segments_of(
             continue
         segment = Segment(
             id=0,
-            start=min(offset + start, seconds),
-            end=min(offset + end, seconds),
+            start=offset + start,
+            end=offset + end,
             text=text,
             avg_logprob=result.avg_logprob,
             compression_ratio=compression_ratio(whole),

@@ -7,23 +7,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from whisper.audio import (
-    FRAMES_PER_SECOND,
-    HOP_LENGTH,
-    N_FRAMES,
-    N_SAMPLES,
-    SAMPLE_RATE,
-    log_mel_spectrogram,
-    pad_or_trim,
-)
+from whisper.audio import mel_filters
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import LANGUAGES
 
+from whisper_serving.alignment_heads import alignment_heads
 from whisper_serving.devices import choose_device
 from whisper_serving.hardware_failures import retry_with_less_memory
+from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
 from whisper_serving.option_check import ENGLISH, check_against_model
+from whisper_serving.original_loop import transcribe_windows
+from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span, stretches
-from whisper_serving.transcriber import Recognition
 from whisper_serving.weights import checked_weights, read_manifest
 from whisper_serving.window_decoding import CANDIDATES_WHEN_SAMPLING, rows_to_try
 from whisperstack_contract.artefact import ArchiveManifest
@@ -51,6 +46,7 @@ class PytorchEngine:
         try:
             model = Whisper(ModelDimensions(**checkpoint["dims"]))
             model.load_state_dict(checkpoint["model_state_dict"])
+            _use_heads(model, alignment_heads(checkpoint["dims"], manifest.model))
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelUnavailableError(f"{manifest.weights!r} is no openai-whisper checkpoint: {error}") from error
         return cls(model.to(device).eval(), manifest)
@@ -68,14 +64,17 @@ class PytorchEngine:
     ) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
+        mel = LogMel(samples, mel_filters("cpu", self._model.dims.n_mels))
         # transcribe() would go on for ever at a clip that ends after its last frame.
-        seconds = len(samples) // HOP_LENGTH / FRAMES_PER_SECOND
+        seconds = mel.n_frames / FRAMES_PER_SECOND
         listen = stretches([Span(min(span.start, seconds), min(span.end, seconds)) for span in speech], seconds)
         language, probability = options.language or self.only_language, None
         if language is None:
-            language, probability = self._detect_language(samples, listen)
-        result = self._model.transcribe(
+            language, probability = self._detect_language(mel.window(mel.frame_at(listen[0].start)))
+        result = transcribe_windows(
+            self._model,
             samples,
+            mel,
             language=language,
             task=str(options.task),
             clip_timestamps=[time for span in listen for time in span],
@@ -88,38 +87,38 @@ class PytorchEngine:
             word_timestamps=options.word_timestamps,
             fp16=self._model.device.type == "cuda",
         )
-        duration = len(samples) / SAMPLE_RATE
-        segments = [_segment(number, values, duration) for number, values in enumerate(result["segments"])]
-        words = _words(result["segments"]) if options.word_timestamps else None
-        return Recognition(language, segments, words, probability)
+        words = [_words(segment) for segment in result["segments"]] if options.word_timestamps else None
+        return Recognition(language, [_segment(*numbered) for numbered in enumerate(result["segments"])], words, probability)
 
-    def _detect_language(self, samples: NDArray[np.float32], listen: Sequence[Span]) -> tuple[str, float]:
-        """(code, probability) of the language in the first window with speech, whatever precedes it."""
-        first = samples[round(listen[0].start * SAMPLE_RATE) :][:N_SAMPLES] if listen else samples
-        mel = pad_or_trim(log_mel_spectrogram(first, self._model.dims.n_mels, padding=N_SAMPLES), N_FRAMES)
+    def _detect_language(self, mel: torch.Tensor) -> tuple[str, float]:
+        """(code, probability) of the language in float32 [n_mels, 3000]: the first window with speech, whatever precedes it."""
         _, probabilities = self._model.detect_language(mel.to(self._model.device))
         language = max(probabilities, key=probabilities.__getitem__)
         return language, float(probabilities[language])
+
+
+def _use_heads(model: Whisper, heads: Sequence[tuple[int, int]]) -> None:
+    """As openai-whisper's load_model does for its official models, so that words are timed by the heads that follow them."""
+    mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+    mask[tuple(torch.tensor(heads).T)] = True
+    model.register_buffer("alignment_heads", mask.to_sparse(), persistent=False)
 
 
 def _prompt(options: TranscriptionOptions) -> str | None:
     return " ".join(part.strip() for part in (options.hotwords, options.initial_prompt) if part and part.strip()) or None
 
 
-def _words(segments: Sequence[dict[str, Any]]) -> list[Word]:
+def _words(segment: dict[str, Any]) -> list[Word]:
     return [
-        Word(word["word"], float(word["start"]), float(word["end"]), float(word["probability"]))
-        for segment in segments
-        for word in segment["words"]
+        Word(word["word"], float(word["start"]), float(word["end"]), float(word["probability"])) for word in segment["words"]
     ]
 
 
-def _segment(number: int, values: dict[str, Any], duration: float) -> Segment:
-    """duration: seconds of audio. The model hears 30 s at a time, so its last segment may end in the padding."""
+def _segment(number: int, values: dict[str, Any]) -> Segment:
     return Segment(
         id=number,
-        start=min(float(values["start"]), duration),
-        end=min(float(values["end"]), duration),
+        start=float(values["start"]),
+        end=float(values["end"]),
         text=values["text"],
         avg_logprob=float(values["avg_logprob"]),
         compression_ratio=float(values["compression_ratio"]),

@@ -2,41 +2,22 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from whisper_serving.audio import decode
+from whisper_serving.recognition import Recognition, in_order, with_text_only
 from whisper_serving.request import Request
 from whisper_serving.settings import Settings
 from whisper_serving.speech import Span, load_network, speech_spans, whole
 from whisper_serving.trust import doubts
 from whisperstack_contract.options import TranscriptionOptions
-from whisperstack_contract.transcript import Provenance, Segment, Transcript, Word
+from whisperstack_contract.transcript import Provenance, Transcript
 
 _UNDETERMINED: Final = "und"  # ISO 639-2, where nobody said and nobody spoke
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What an engine heard. words: None where not asked for. language_probability: None where nothing was detected."""
-
-    language: str
-    segments: Sequence[Segment]
-    words: Sequence[Word] | None = None
-    language_probability: float | None = None
-
-
-def with_words_only(recognition: Recognition) -> Recognition:
-    """Without segments that hold neither a letter nor a digit: into hiss the model writes rows of full stops."""
-    kept = [segment for segment in recognition.segments if any(map(str.isalnum, segment.text))]
-    segments = [replace(segment, id=number) for number, segment in enumerate(kept)]
-    if recognition.words is None or len(kept) == len(recognition.segments):
-        return replace(recognition, segments=segments)
-    words = [word for word in recognition.words if any(segment.start <= word.start <= segment.end for segment in kept)]
-    return replace(recognition, segments=segments, words=words)
 
 
 class Engine(Protocol):
@@ -82,7 +63,7 @@ class Transcriber:
         else:
             language = request.options.language or self._engine.only_language or _UNDETERMINED
             recognition = Recognition(language, (), () if request.options.word_timestamps else None)
-        recognition = with_words_only(recognition)
+        recognition = in_order(with_text_only(recognition), recording.facts.decoded_seconds)
         recognised = time.perf_counter()
         return Transcript(
             task=request.options.task,
@@ -90,7 +71,7 @@ class Transcriber:
             duration=recording.facts.decoded_seconds,
             text="".join(segment.text for segment in recognition.segments).strip(),
             segments=tuple(recognition.segments),
-            words=None if recognition.words is None else tuple(recognition.words),
+            words=None if recognition.words is None else tuple(chain.from_iterable(recognition.words)),
             whisperstack=Provenance(
                 engine=self._engine.engine,
                 model=self._engine.model,

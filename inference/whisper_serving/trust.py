@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span
 from whisperstack_contract.transcript import Segment
 from whisperstack_contract.transcript import Warning as TranscriptWarning
 from whisperstack_contract.warning_codes import LOW_CONFIDENCE, SUSPECTED_HALLUCINATION, UNCERTAIN_LANGUAGE
-
-if TYPE_CHECKING:
-    from whisper_serving.transcriber import Recognition
 
 # Source: openai-whisper transcribe.py, whose loop samples anew where one of these is not met. Here the last try
 # did not meet it either.
@@ -43,7 +41,7 @@ class _Doubt:
     segment: Segment
 
 
-def doubts(recognition: "Recognition", speech: Sequence[Span]) -> tuple[TranscriptWarning, ...]:
+def doubts(recognition: Recognition, speech: Sequence[Span]) -> tuple[TranscriptWarning, ...]:
     """In the order of the text; neighbours with the same doubt share a warning, whose span is theirs.
 
     speech: where it was detected, whether or not the engine was told.
@@ -58,7 +56,7 @@ def doubts(recognition: "Recognition", speech: Sequence[Span]) -> tuple[Transcri
     return tuple(warning for warning in found if warning)
 
 
-def _language_doubt(recognition: "Recognition") -> TranscriptWarning | None:
+def _language_doubt(recognition: Recognition) -> TranscriptWarning | None:
     probability = recognition.language_probability
     if probability is None or probability >= _LANGUAGE_PROBABILITY:
         return None

@@ -5,8 +5,8 @@ Source: openai-whisper timing.py (find_alignment, merge_punctuations).
 
 import string
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import accumulate, groupby, pairwise
 from typing import Final
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from whisper_serving.log_mel import FRAMES_PER_SECOND
 from whisper_serving.long_form import HeardSegment, TextTokens
 from whisper_serving.token_rules import SECONDS_PER_TIMESTAMP, Vocabulary
-from whisperstack_contract.transcript import Segment, Word
+from whisper_serving.word_bounds import LONGEST_TIMES_USUAL, SpokenSegment, usual_seconds
+from whisperstack_contract.transcript import Word
 
 _MEDIAN_WIDTH: Final = 7
 _FRAMES_PER_POSITION: Final = 2  # of the encoder's output
@@ -24,12 +25,15 @@ _FRAMES_PER_POSITION: Final = 2  # of the encoder's output
 _WITHOUT_SPACES: Final = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _BEFORE_A_WORD: Final = "\"'“¿([{-"
 _AFTER_A_WORD: Final = "\"'.。,，!！?？:：”)]}、"  # full-width on purpose
+_SENTENCE_ENDS: Final = ".。!！?？"
 
 
 @dataclass(frozen=True)
 class _Timed:
+    """position: of the word's first token among its window's."""
+
     text: str
-    n_tokens: int
+    position: int
     start: float
     end: float
     probability: float
@@ -51,18 +55,25 @@ class Aligner:
     recogniser: TextTokens
     language: str
 
-    def words_of(self, heard: Sequence[HeardSegment]) -> list[Word]:
-        """The words of all segments; each within its window."""
-        end_of_text = self.vocabulary.end_of_text
-        words: list[Word] = []
-        for (first_frame, n_frames), group in groupby(heard, key=lambda found: found.window):
-            tokens = [token for found in group for token in found.tokens if token < end_of_text]
-            timed = _align(tokens, (first_frame, n_frames), self)
-            offset = first_frame / FRAMES_PER_SECOND
-            words += [
-                Word(word.text, offset + word.start, offset + word.end, word.probability) for word in _merge_punctuation(timed)
-            ]
-        return words
+    def words_of(self, heard: Sequence[HeardSegment]) -> list[SpokenSegment]:
+        """Each segment with its words, which lie within its window."""
+        spoken = []
+        for window, group in groupby(heard, key=lambda found: found.window):
+            segments = list(group)
+            tokens = [[token for token in found.tokens if token < self.vocabulary.end_of_text] for found in segments]
+            timed = _align([token for some in tokens for token in some], window, self)
+            usual = usual_seconds([word.end - word.start for word in timed])
+            words = _merge_punctuation(_shortened(timed, usual))
+            ends = accumulate(map(len, tokens))
+            for found, end in zip(segments, ends, strict=True):
+                own, words = [word for word in words if word.position < end], [word for word in words if word.position >= end]
+                spoken.append(SpokenSegment(found, [_placed(word, window) for word in own], usual))
+        return spoken
+
+
+def _placed(word: _Timed, window: tuple[int, int]) -> Word:
+    offset = window[0] / FRAMES_PER_SECOND
+    return Word(word.text, offset + word.start, offset + word.end, word.probability)
 
 
 def _align(tokens: Sequence[int], window: tuple[int, int], aligner: Aligner) -> list[_Timed]:
@@ -82,7 +93,7 @@ def _align(tokens: Sequence[int], window: tuple[int, int], aligner: Aligner) -> 
     timed, index = [], 0
     for text, count in _split_words(tokens, aligner.recogniser, aligner.language):
         probability = float(np.mean(spoken[index : index + count]))
-        timed.append(_Timed(text, count, float(times[index]), float(times[index + count]), probability))
+        timed.append(_Timed(text, index, float(times[index]), float(times[index + count]), probability))
         index += count
     return timed
 
@@ -153,37 +164,37 @@ def _split_characters(tokens: Sequence[int], recogniser: TextTokens) -> list[tup
     return pieces
 
 
+def _shortened(words: Sequence[_Timed], usual: float) -> list[_Timed]:
+    """Where a sentence ends, a pause is heard as part of the mark, or of the word after it. Source: add_word_timestamps."""
+    longest = LONGEST_TIMES_USUAL * usual
+    shortened = list(words[:1])
+    for before, word in pairwise(words):
+        too_long = word.end - word.start > longest > 0
+        if too_long and word.text in _SENTENCE_ENDS:
+            word = replace(word, end=word.start + longest)
+        elif too_long and before.text in _SENTENCE_ENDS:
+            word = replace(word, start=word.end - longest)
+        shortened.append(word)
+    return shortened
+
+
 def _merge_punctuation(words: Sequence[_Timed]) -> list[_Timed]:
     """Opening marks join the word after them, closing marks the word before."""
     merged: list[_Timed] = []
     opening: _Timed | None = None
     for word in words:
         if word.text.strip() and word.text.strip() in _BEFORE_A_WORD and word.text.startswith(" "):
-            opening = word if opening is None else _joined(opening, word, end=word.end)
+            opening = word if opening is None else _joined(opening, word, within=opening)
             continue
         if opening is not None:
-            word, opening = _joined(opening, word, end=word.end, start=word.start), None
+            word, opening = _joined(opening, word, within=word), None
         if merged and word.text and word.text in _AFTER_A_WORD and not merged[-1].text.endswith(" "):
-            merged[-1] = _joined(merged[-1], word, end=merged[-1].end)
+            merged[-1] = _joined(merged[-1], word, within=merged[-1])
         else:
             merged.append(word)
     return [*merged, opening] if opening is not None else merged
 
 
-def _joined(left: _Timed, right: _Timed, *, end: float, start: float | None = None) -> _Timed:
-    probability = min(left.probability, right.probability)
-    return _Timed(
-        left.text + right.text, left.n_tokens + right.n_tokens, left.start if start is None else start, end, probability
-    )
-
-
-def in_order(words: Sequence[Word], segments: Sequence[Segment]) -> list[Word]:
-    """No word starts before the one before it ended, ends before it starts, or lies outside of what was heard."""
-    earliest, latest = (segments[0].start, segments[-1].end) if segments else (0.0, 0.0)
-    ordered = []
-    for word in words:
-        start = min(max(word.start, earliest), latest)
-        end = min(max(word.end, start), latest)
-        ordered.append(Word(word.word, round(start, 3), round(end, 3), word.probability))
-        earliest = end
-    return ordered
+def _joined(left: _Timed, right: _Timed, *, within: _Timed) -> _Timed:
+    """Both texts, at the time and the place of one of them."""
+    return replace(within, text=left.text + right.text, probability=min(left.probability, right.probability))

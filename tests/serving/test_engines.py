@@ -1,8 +1,11 @@
-"""Both engines do what a request asks for. Each is asked few times, and looked at from many sides."""
+"""All engines do what a request asks for. Each is asked few times, and looked at from many sides."""
 
 import json
 import tarfile
 from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from statistics import median
 from types import ModuleType
 from typing import Any
 
@@ -18,37 +21,58 @@ from whisper_serving.audio import decode
 from whisper_serving.settings import Settings
 from whisper_serving.speech import speech_spans
 from whisper_serving.transcriber import Transcriber
-from whisperstack_contract.transcript import Transcript
+from whisperstack_contract.transcript import Transcript, Word
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
 
 
-@pytest.fixture(scope="session", params=["pytorch", "huggingface"])
-def engine_model(request: pytest.FixtureRequest, handler: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Transcriber:
-    """Whisper base, multilingual, behind each engine."""
-    root = tmp_path_factory.mktemp(request.param)
-    (root / "nothing.txt").write_text("")
-    packages = ContainerPackages(root / "nothing.txt", root / "wheels")
-    source = PackageSource.find("base")
-    built = build_artefact(request.param, "base", source, packages, root / "built", PROJECT, NoProgress())
-    with tarfile.open(built.folder / "model.tar.gz") as archive:
-        archive.extractall(root / "model", filter="data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
-        model: Any = handler.model_fn(str(root / "model"))
-    assert isinstance(model, Transcriber), model
-    return model
+ENGINES = ("pytorch", "fast", "huggingface")
+
+Transcribe = Callable[..., Transcript]
 
 
 @pytest.fixture(scope="session")
-def ask(handler: ModuleType, engine_model: Transcriber) -> Callable[..., Transcript]:
-    """The transcript of a recording, with options."""
+def engines(handler: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Transcriber]:
+    """Whisper base, multilingual, behind an engine; 'fast' is the PyTorch archive's second one."""
 
-    def ask(body: bytes, **options: object) -> Transcript:
-        context = Context({"X-Amzn-SageMaker-Custom-Attributes": json.dumps(options)})
-        return Transcript.from_json(handler.transform_fn(engine_model, body, "audio/wav", "application/json", context))
+    @cache
+    def model_folder(engine: str) -> Path:
+        root = tmp_path_factory.mktemp(engine)
+        (root / "nothing.txt").write_text("")
+        packages = ContainerPackages(root / "nothing.txt", root / "wheels")
+        built = build_artefact(engine, "base", PackageSource.find("base"), packages, root / "built", PROJECT, NoProgress())
+        with tarfile.open(built.folder / "model.tar.gz") as archive:
+            archive.extractall(root / "model", filter="data")
+        return root / "model"
 
-    return ask
+    @cache
+    def load(engine: str) -> Transcriber:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
+            patch.setenv("WHISPERSTACK_NUMERICS", "fast" if engine == "fast" else "exact")
+            model: Any = handler.model_fn(str(model_folder("pytorch" if engine == "fast" else engine)))
+        assert isinstance(model, Transcriber), model
+        return model
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def ask_engine(handler: ModuleType, engines: Callable[[str], Transcriber]) -> Transcribe:
+    """The transcript of a recording by an engine, with options; the same question is asked once."""
+
+    @cache
+    def transcribe(engine: str, body: bytes, options: str) -> Transcript:
+        context = Context({"X-Amzn-SageMaker-Custom-Attributes": options})
+        return Transcript.from_json(handler.transform_fn(engines(engine), body, "audio/wav", "application/json", context))
+
+    return lambda engine, body, **options: transcribe(engine, body, json.dumps(options))
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def ask(request: pytest.FixtureRequest, ask_engine: Transcribe) -> Transcribe:
+    """The transcript of a recording, with options, by each engine in turn."""
+    return partial(ask_engine, request.param)
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +84,7 @@ def late_speech() -> bytes:
 
 
 @pytest.fixture(scope="session")
-def with_words(ask: Callable[..., Transcript], late_speech: bytes) -> Transcript:
+def with_words(ask: Transcribe, late_speech: bytes) -> Transcript:
     return ask(late_speech, word_timestamps=True)
 
 
@@ -82,6 +106,34 @@ def test_words_are_those_of_the_text_each_in_its_place(with_words: Transcript) -
     assert all(0 < word.probability <= 1 for word in words)
 
 
+def test_segments_begin_and_end_with_their_words(with_words: Transcript) -> None:
+    times = [time for segment in with_words.segments for time in (segment.start, segment.end)]
+    assert times == sorted(times)
+    assert times[-1] <= with_words.duration
+    remaining = list(with_words.words or ())
+    for segment in with_words.segments:
+        words = []
+        while "".join(word.word for word in words) != segment.text:
+            words.append(remaining.pop(0))
+        assert (words[0].start, words[-1].end) == (segment.start, segment.end)
+    assert remaining == []
+
+
+def test_all_engines_time_words_and_segments_alike(ask_engine: Transcribe, late_speech: bytes) -> None:
+    reference, *others = [ask_engine(engine, late_speech, word_timestamps=True) for engine in ENGINES]
+    for other in others:
+        assert [_plain(word) for word in other.words or ()] == [_plain(word) for word in reference.words or ()]
+        pairs = list(zip(reference.words or (), other.words or (), strict=True))
+        assert median(abs(left.start - right.start) for left, right in pairs) < 0.05
+        assert max(abs(left.end - right.end) for left, right in pairs) < 0.5
+        bounds = [[part.segments[0].start, part.segments[-1].end] for part in (reference, other)]
+        assert bounds[0] == pytest.approx(bounds[1], abs=0.2)
+
+
+def _plain(word: Word) -> str:
+    return word.word.strip(" ,.").lower()
+
+
 def test_words_end_where_the_speech_does(with_words: Transcript, jfk: bytes, settings: Settings) -> None:
     """The pause after "Americans" is found by the speech detector too, which knows nothing of words. Its margin is 0.4 s."""
     first_phrase = speech_spans(decode(jfk, settings).samples)[0]
@@ -96,7 +148,7 @@ def fellow_americans() -> bytes:
     return wav(decode((PROJECT / "samples" / "jfk.mp3").read_bytes(), settings).samples[: 3 * 16_000])
 
 
-def test_options_reach_the_model(ask: Callable[..., Transcript], fellow_americans: bytes) -> None:
+def test_options_reach_the_model(ask: Transcribe, fellow_americans: bytes) -> None:
     jfk = fellow_americans
     plain = {"language": "en", "temperature": [0.0]}
     searched = ask(jfk, **plain, beam_size=2)
@@ -110,6 +162,6 @@ def test_options_reach_the_model(ask: Callable[..., Transcript], fellow_american
 
 
 @pytest.mark.parametrize("option", ["hotwords", "initial_prompt"])
-def test_spelling_in_a_prompt_is_heeded(ask: Callable[..., Transcript], fellow_americans: bytes, option: str) -> None:
+def test_spelling_in_a_prompt_is_heeded(ask: Transcribe, fellow_americans: bytes, option: str) -> None:
     prompt = {option: "Glossary: my fellow Amerikans, Amerikans"}
     assert "Amerikans" in ask(fellow_americans, language="en", temperature=[0.0], **prompt).text

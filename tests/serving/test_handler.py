@@ -12,8 +12,9 @@ import pytest
 from bench.sounds import SOUNDS, at_level
 from tests.serving.conftest import DIGEST, Context, wav
 from whisper_serving.audio import decode
+from whisper_serving.recognition import Recognition
 from whisper_serving.settings import Settings, SettingsError
-from whisper_serving.transcriber import Recognition, Transcriber
+from whisper_serving.transcriber import Transcriber
 from whisperstack_contract.errors import ErrorDocument, FileTooLargeError
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Transcript
@@ -102,17 +103,16 @@ def test_without_speech_detection_the_model_hears_all(
     assert transcript.whisperstack.speech_seconds == 0
 
 
-def test_segments_without_a_word_are_dropped(
-    invoke: Invoke, jfk: bytes, model: Transcriber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def segment(text: str) -> dict[str, Any]:
+def test_segments_without_a_word_are_dropped(invoke: Invoke, jfk: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def segment(start: int, text: str) -> dict[str, Any]:
         numbers = {"avg_logprob": -0.5, "compression_ratio": 1.0, "no_speech_prob": 0.1, "temperature": 0.0}
-        return {"start": 1.0, "end": 99.0, "text": text, **numbers}
+        return {"start": float(start), "end": 99.0, "text": text, **numbers}
 
-    heard = {"language": "en", "segments": [segment(text) for text in (" . . .", "", " Yes.", " \u5594")]}
-    monkeypatch.setattr(model._engine._model, "transcribe", lambda *_, **__: heard)
+    segments = [segment(*numbered) for numbered in enumerate((" . . .", "", " Yes.", " \u5594"))]
+    heard = {"language": "en", "segments": segments}
+    monkeypatch.setattr("whisper_serving.pytorch_engine.transcribe_windows", lambda *_, **__: heard)
     transcript = Transcript.from_json(invoke(jfk, None))
-    assert [(part.id, part.text, part.end) for part in transcript.segments] == [(0, " Yes.", 11.0), (1, " \u5594", 11.0)]
+    assert [(part.id, part.text, part.end) for part in transcript.segments] == [(0, " Yes.", 3.0), (1, " \u5594", 11.0)]
     assert transcript.text == "Yes. \u5594"
 
 

