@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from whisperstack_contract.abbreviations import LOOKED_BACK_CHARS
+from whisperstack_contract.options import Task
 from whisperstack_contract.text_layout import Break, break_between, clusters, columns
 from whisperstack_contract.transcript import Segment, Transcript, Word
 
@@ -16,7 +18,7 @@ _MOST_SKIPPED_CHARS: Final = 3
 _EARLY_SECONDS: Final = 1.0
 # With fewer characters in words, their times say little of the others.
 _LEAST_SHARE_IN_WORDS: Final = 0.5
-_LOOKED_BACK_CHARS: Final = 8
+_ENGLISH: Final = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,9 @@ class Character:
 def spoken_segments(transcript: Transcript) -> Iterator[list[Character]]:
     """Each segment that has text to see."""
     words = _WordReader(transcript.words or ())
+    language = _ENGLISH if transcript.task == Task.TRANSLATE else transcript.language
     for segment in transcript.segments:
-        characters = _characters(segment, words)
+        characters = _characters(segment, words, language)
         if any(character.columns for character in characters):
             yield characters
 
@@ -92,7 +95,7 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _characters(segment: Segment, words: _WordReader) -> list[Character]:
+def _characters(segment: Segment, words: _WordReader, language: str) -> list[Character]:
     found = list(clusters(segment.text))
     texts = [text for _, text in found]
     places = words.places(segment, texts)
@@ -100,9 +103,9 @@ def _characters(segment: Segment, words: _WordReader) -> list[Character]:
     characters, before = [], ""
     for (gap, text), (start, end), place in zip(found, times, places, strict=True):
         gap_columns = columns(gap) if gap and before else 0
-        kind = break_between(before, gap, text)
+        kind = break_between(before, gap, text, language)
         characters.append(Character(text, gap, columns(text), gap_columns, kind, start, end, place.word if place else None))
-        before = (before + gap + text)[-_LOOKED_BACK_CHARS:]
+        before = (before + gap + text)[-LOOKED_BACK_CHARS:]
     return characters
 
 

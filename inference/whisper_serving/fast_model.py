@@ -16,6 +16,8 @@ from whisper_serving.window_decoding import WindowDecoder
 
 # What the model sees after a window's end: it has learnt to end a text where sound ends. The rest of 30 s tells it nothing new.
 _MARGIN_FRAMES: Final = round(1.5 * FRAMES_PER_SECOND)
+# Short of that, the model says what it has heard again and again. docs/performance.md has the figures.
+_LEAST_FRAMES: Final = 15 * FRAMES_PER_SECOND
 # The encoder's output is a multiple of this, so that windows of about the same length cost the same.
 _STEP_FRAMES: Final = 64 * FRAMES_PER_POSITION
 
@@ -45,8 +47,8 @@ class FastModel:
         )
 
     def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
-        """[n, width]. padded: with zeros to 30 s, as openai-whisper does, rather than with a margin."""
-        length = -(-(window.n_frames + _MARGIN_FRAMES) // _STEP_FRAMES) * _STEP_FRAMES
+        """[n, width]. padded: with zeros to 30 s, as openai-whisper does, rather than with a margin, to 15 s at least."""
+        length = max(_LEAST_FRAMES, -(-(window.n_frames + _MARGIN_FRAMES) // _STEP_FRAMES) * _STEP_FRAMES)
         length = WINDOW_FRAMES if padded else min(length, WINDOW_FRAMES)
         return self.encoder(mel.window(window.start, window.n_frames, length))
 
