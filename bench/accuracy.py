@@ -80,9 +80,10 @@ def main(
     scores: list[Score] = []
     for size in model:
         scores += measure(size, engine, recordings)
-        # What takes minutes is kept as soon as it is there.
+        # What takes minutes is kept as soon as it is there; what was measured of other models stays.
+        kept = [score for score in read_results() if score.model not in {score.model for score in scores}]
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps([asdict(score) for score in scores], indent=1) + "\n")
+        RESULTS.write_text(json.dumps([asdict(score) for score in [*kept, *scores]], indent=1) + "\n")
     typer.echo(table(scores))
     if failures := find_failures(scores):
         typer.echo("\n".join(failures), err=True)

@@ -48,7 +48,7 @@ class FastModel:
 
     def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
         """[n, width]. padded: with zeros to 30 s, as openai-whisper does, rather than with a margin, to 15 s at least."""
-        length = max(_LEAST_FRAMES, -(-(window.n_frames + _MARGIN_FRAMES) // _STEP_FRAMES) * _STEP_FRAMES)
+        length = -(-max(window.n_frames + _MARGIN_FRAMES, _LEAST_FRAMES) // _STEP_FRAMES) * _STEP_FRAMES
         length = WINDOW_FRAMES if padded else min(length, WINDOW_FRAMES)
         return self.encoder(mel.window(window.start, window.n_frames, length))
 
