@@ -9,13 +9,17 @@ import json
 import random
 import struct
 import subprocess
+import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 _SEED: Final = 4
+_AT_ONCE: Final = 4
 _EMPTY_MP4: Final = b"\0\0\0\x14ftypisom\0\0\0\0isom"
 
 
@@ -45,11 +49,15 @@ class Workshop:
         self._sample = sample
         self.folder = folder
         self.canary = canary
+        self._made: dict[str, bytes] = {}
+        self._locks: defaultdict[str, Lock] = defaultdict(Lock)
 
-    @cache  # noqa: B019  # one workshop per session
     def recording(self, name: str, *arguments: str) -> bytes:
-        """The sample in another format."""
-        return self.make(name, "-i", str(self._sample), *arguments)
+        """The sample in another format; made once."""
+        with self._locks[name]:
+            if (content := self._made.get(name)) is None:
+                content = self._made[name] = self.make(name, "-i", str(self._sample), *arguments)
+            return content
 
     def picture(self, name: str, *arguments: str) -> bytes:
         return self.make(name, "-f", "lavfi", "-i", "testsrc=s=64x64", *arguments)
@@ -229,8 +237,11 @@ add("external-reference.mov", lambda shop: _external_reference(shop), refused("d
 
 
 def make_all(shop: Workshop) -> Iterator[tuple[str, bytes, Expected]]:
-    for name, (make, expected) in CORPUS.items():
-        yield name, make(shop), expected
+    """Several at a time: making one is mostly waiting for ffmpeg, which takes one thread."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        contents = pool.map(lambda entry: entry[0](shop), CORPUS.values())
+        for (name, (_, expected)), content in zip(CORPUS.items(), contents, strict=True):
+            yield name, content, expected
 
 
 def playlists() -> list[str]:
@@ -269,12 +280,21 @@ def _hole(content: bytes) -> bytes:
 
 def _with_cover(shop: Workshop, name: str) -> bytes:
     """With a picture of some megabytes that does not compress."""
-    picture = shop.folder / "cover.png"
-    if not picture.exists():
-        noise = "nullsrc=s=1200x1200,geq=random(1)*255:random(2)*255:random(3)*255"
-        shop.make(picture.name, "-f", "lavfi", "-i", noise, "-frames:v", "1")
+    picture = shop.folder / f"{name}.png"
+    picture.write_bytes(_noise_png(1200))
     cover = ("-i", str(picture), "-map", "0:a", "-map", "1:v", "-c:v", "copy", "-disposition:v", "attached_pic")
     return shop.recording(name, *cover)
+
+
+def _noise_png(size: int) -> bytes:
+    """size: rows and columns, of three random bytes each. Source of the chunks: the PNG specification."""
+    row = 1 + 3 * size
+    pixels = bytearray(random.Random(_SEED).randbytes(row * size))
+    pixels[::row] = bytes(size)  # each row says that it is not filtered
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels, 0)), (b"IEND", b""))
+    parts = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def _two_tracks(shop: Workshop) -> bytes:
@@ -292,7 +312,9 @@ def _encrypted(shop: Workshop) -> bytes:
 
 
 def _silence(shop: Workshop, seconds: int) -> bytes:
-    return shop.make("long.flac", "-f", "lavfi", "-i", f"anullsrc=r=8000:cl=mono:d={seconds}")
+    # In blocks as long as FLAC allows: ten hours of them are made in two seconds.
+    block = 65_535
+    return shop.make("long.flac", "-f", "lavfi", "-i", f"anullsrc=r=8000:cl=mono:n={block}:d={seconds}")
 
 
 def _wav(rate_hz: int, channels: int, n_bytes: int) -> bytes:

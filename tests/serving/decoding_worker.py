@@ -9,6 +9,7 @@ so far.
 import json
 import os
 import resource
+import stat
 import sys
 import threading
 import time
@@ -37,15 +38,19 @@ class DiskMeter(threading.Thread):
             time.sleep(SAMPLING_SECONDS)
 
     def _bytes(self) -> int:
-        total = 0
-        for path in [*Path("/proc/self/fd").iterdir(), *self._temporary.rglob("*")]:
-            try:
-                status = path.stat()
-            except FileNotFoundError:  # closed meanwhile
-                continue
-            if path.is_file() and (status.st_nlink == 0 or self._temporary in path.parents):
-                total += status.st_size
-        return total
+        # os.walk passes over folders that vanish meanwhile.
+        left = [Path(folder, name) for folder, _, names in os.walk(self._temporary) for name in names]
+        opened = list(Path("/proc/self/fd").iterdir())
+        return sum(_size(path, 1) for path in left) + sum(_size(path, 0) for path in opened)
+
+
+def _size(path: Path, links: int) -> int:
+    """Bytes of a regular file with so many names; 0 for anything else, and for what is gone meanwhile."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) and status.st_nlink == links else 0
 
 
 def _peak_bytes() -> int:

@@ -163,11 +163,17 @@ def test_memory_and_disk_stay_below_the_limits(decoded: Decoded, record_property
     largest = max(result["bytes"] for result in decoded.values())
     for name in ("worker_bytes", "decoder_bytes", "disk_bytes"):
         record_property(name, last[name])
-    print({name: f"{last[name] / MIB:.0f} MiB" for name in ("worker_bytes", "decoder_bytes", "disk_bytes")})  # noqa: T201
+    slowest = max(decoded.values(), key=lambda result: result["seconds"])
+    record_property("slowest", f"{slowest['file']}: {slowest['seconds']:.1f} s")
+    sizes = [
+        f"{name.removesuffix('_bytes')} {last[name] / MIB:.0f} MiB" for name in ("worker_bytes", "decoder_bytes", "disk_bytes")
+    ]
+    # What docs/hostile-files.md reports; `pytest -s` shows it.
+    print(*sizes, f"slowest {slowest['file']} {slowest['seconds']:.1f} s", sep=", ")  # noqa: T201
     assert last["worker_bytes"] < _WORKER_BYTES
     assert last["decoder_bytes"] < _DECODER_BYTES
-    # The copy of one file at a time, and nothing that was decoded. The meter sees the copies.
-    assert 0 < last["disk_bytes"] <= largest
+    # The copy of one file at a time, and nothing that was decoded. The largest takes so long that the meter sees it.
+    assert last["disk_bytes"] == largest
 
 
 @pytest.mark.usefixtures("decoded")
