@@ -45,8 +45,8 @@ def error_codes() -> str:
         "  `ModelError` with `OriginalStatusCode` and `OriginalMessage`.\n"
         "- **Asynchronous**: it lies at `errors/<key>.error.json`, and the announcement carries it.\n"
         "- **Batch**: it is the recording's output, with status 200, so that one recording cannot fail the job.\n\n"
-        "`out_of_memory` comes after a second try with a smaller batch; after `gpu_lost` the worker ends and its server starts\n"
-        "another. Neither has happened on a real GPU yet: tests raise torch's errors in its place, and watch a real process end."
+        "`out_of_memory` comes after a second try with a smaller batch; after `gpu_lost` the worker ends and its server\n"
+        "starts another. Neither has happened on a real GPU yet: tests raise torch's errors, and watch a real process end."
     )
     table = ["| code | HTTP status | trying again can help | meaning | what helps |", "|---|---|---|---|---|", *rows]
     return "\n".join(["# Error codes", "", _NOTICE, "", intro, "", *table, ""])
