@@ -26,7 +26,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench bench-startup speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ accuracy: setup ## word error rates against openai-whisper's own   SPEECH=folder
 speech-detection: setup ## what the speech detector misses and takes for speech   SPEECH=folder with a manifest.json
 	@test -n "$(SPEECH)" || { echo "say which recordings: make speech-detection SPEECH=folder"; exit 2; }
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.speech_detection "$(SPEECH)"
+
+bench-startup: setup ## how long a worker takes until it can answer, beside openai-whisper's load, into docs/performance.md
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.startup
 
 bench: setup $(VENV)/.bench ## speed and accuracy beside the peers   MANIFEST=recordings/manifest.json [BENCH="--model base --length 700"]
 	@test -n "$(MANIFEST)" || { echo "say which recordings: make bench MANIFEST=folder/manifest.json; docs/performance.md has its format"; exit 2; }

@@ -21,11 +21,14 @@ _DIGEST: Final = "0" * 64
 
 
 def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber:
-    """engine: an archive's, or 'fast' for the PyTorch archive's second one. Built into build/bench/ unless it is there.
-
-    Raises BuildError.
-    """
+    """engine: an archive's, or 'fast' for the PyTorch archive's second one. Raises BuildError."""
     numerics, engine = (FAST, "pytorch") if engine == FAST else (EXACT, engine)
+    chosen = settings(numerics)
+    return Transcriber(load_engine(unpacked_archive(engine, model, progress), chosen), chosen)
+
+
+def unpacked_archive(engine: str, model: str, progress: Progress) -> Path:
+    """Built into build/bench/ unless it is there. Raises BuildError."""
     folder = PROJECT / "build" / "bench" / f"{engine}-{model}"
     # The packages for the container would only be unpacked.
     with tempfile.TemporaryDirectory(prefix="whisper-bench-") as temporary:
@@ -37,7 +40,7 @@ def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber
         if built.rebuilt or not unpacked.is_dir():
             with tarfile.open(folder / "model.tar.gz") as archive:
                 archive.extractall(unpacked, filter="data")
-    return Transcriber(load_engine(unpacked, settings(numerics)), settings(numerics))
+    return unpacked
 
 
 def settings(numerics: str = EXACT) -> Settings:

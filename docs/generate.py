@@ -14,6 +14,8 @@ from bench.accuracy import read_results as read_accuracy
 from bench.accuracy import table as accuracy_table
 from bench.speech_detection import read_results as read_speech_detection
 from bench.speech_detection import tables as speech_detection_tables
+from bench.startup import read_results as read_startup
+from bench.startup import table as startup_table
 from infra.environments import environment_names, find_environment
 from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
@@ -180,7 +182,13 @@ def _put(text: str, page: str, name: str, table: str) -> str:
     return f"{before}{begin}\n{table}\n{end}{after}"
 
 
+def performance() -> str:
+    """The page as it is written by hand, with the starts that were measured last put in."""
+    return _with_table("performance.md", "starts", startup_table(read_startup()))
+
+
 PAGES: Final = {
+    "performance.md": performance,
     "errors.md": error_codes,
     "options.md": options,
     "warnings.md": warning_codes,

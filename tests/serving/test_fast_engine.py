@@ -98,7 +98,7 @@ def test_each_segment_has_its_own_words(heard: tuple[Recognition, Recognition]) 
 
 def test_a_windows_text_does_not_depend_on_what_shares_its_batch(fast: FastEngine, sound: np.ndarray) -> None:
     mel = LogMel(np.concatenate([sound, sound]), fast.weights.filters)
-    windows = [Window(0, 1100), Window(300, 800), Window(560, 320), Window(1100, 500), Window(900, 1250)]
+    windows = [Window(0, 1100), Window(560, 320), Window(900, 1250)]
     start = [fast.weights.tokenizer.vocabulary.start_of_transcript]
 
     def hear(most_rows: int) -> dict[Window, tuple[list[int], float]]:
@@ -110,7 +110,7 @@ def test_a_windows_text_does_not_depend_on_what_shares_its_batch(fast: FastEngin
                 for hearing in batch
             }
 
-    alone, pairs, together = hear(1), hear(2), hear(5)
+    alone, pairs, together = hear(1), hear(2), hear(3)
     assert set(alone) >= set(windows)
     assert alone.keys() == pairs.keys() == together.keys()
     for window, (tokens, logprob) in alone.items():
