@@ -87,6 +87,14 @@ artefact-test: setup ## the artefacts' tests with the slow ones: base as well, e
 bench-packing: setup ## building an artefact of 1.6 GB beside tar czf, into docs/packing.md; takes ten minutes and 10 GB of disk
 	@$(PY) -m bench.packing
 
+.PHONY: bench-planner batch-test
+bench-planner: setup ## planning batches of up to a million recordings: time, memory, balance; takes ten minutes
+	@PYTHONPATH=.:contract:lambda $(PY) -m bench.planner
+
+batch-test: setup ## the batches' tests with the slow ones: killed before every single call   [PYTEST=…]
+	@echo "== pytest, batches"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) tests/unit/test_batch_crashes.py $(PYTEST)
+
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)

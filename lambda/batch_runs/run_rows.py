@@ -38,12 +38,13 @@ class RunRows:
                 if self._rows.create(batch_row(run.prefix), mine):
                     return None
             # Whoever else saw the same holder has been faster: look again.
-            elif self._rows.change(batch_row(run.prefix), mine, where={_HOLDER: holder}):
+            elif self._rows.change(batch_row(run.prefix), mine, where={_HOLDER: holder}) is not None:
                 return None
 
     def renew(self, run: Run) -> None:
         """Raises RunTakenOverError."""
-        if not self._rows.change(batch_row(run.prefix), {_ALIVE_UNTIL: self._alive_until}, where={_HOLDER: run.execution}):
+        alive = {_ALIVE_UNTIL: self._alive_until}
+        if self._rows.change(batch_row(run.prefix), alive, where={_HOLDER: run.execution}) is None:
             raise RunTakenOverError(f"another execution has taken over the batch from {run.execution}; look at that one")
 
     def release(self, run: Run) -> None:

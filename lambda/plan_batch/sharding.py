@@ -19,6 +19,8 @@ from whisperstack_contract.limits import require_batch_concurrency
 # One function collects a shard, and looks at its time between two parts of it; more make the manifest and its errors unwieldy.
 _MOST_FILES: Final = 5000
 
+_FEWEST_OF_THE_LARGEST: Final = 10
+
 # Of different options in one batch. An instance takes minutes to start, so hundreds of transform jobs with a recording each are
 # slower and dearer than the endpoint, which takes options by the request.
 MOST_OPTIONS: Final = 100
@@ -75,7 +77,8 @@ class Shards:
         ).fetchall()
         shards: list[Shard] = []
         for options, concurrency, files, size, largest in kinds:
-            count = min(files, max(-(-size // self._limits.shard_bytes), -(-files // _MOST_FILES)))
+            # As loads differ by the largest recording at most, ten of it in each are within a tenth.
+            count = max(size // max(self._limits.shard_bytes, _FEWEST_OF_THE_LARGEST * largest), -(-files // _MOST_FILES))
             shards += self._place_kind(options, concurrency, largest, range(len(shards), len(shards) + count))
         return shards
 
