@@ -21,7 +21,9 @@ app = typer.Typer(
 )
 
 EnvironmentOption = Annotated[str, typer.Option("--env", help="The environment, such as dev.")]
-SubjectArgument = Annotated[str, typer.Argument(metavar="JOB|KEY", help="A job's id, or the key of an upload: incoming/…")]
+SubjectArgument = Annotated[
+    str, typer.Argument(metavar="JOB|KEY", help="A job's id, or an upload's key: incoming/… or batch/…")
+]
 
 
 # With a callback, typer keeps the names of commands even while there is only one.

@@ -12,14 +12,14 @@ from operations.deployment import Deployment
 from operations.erasing import Receipt, erase, receipt, refuse_unfinished
 from operations.errors import OperationsError, explained
 from operations.holdings import Holdings, find_holdings
-from whisperstack_contract.keys import INCOMING_PREFIX
+from whisperstack_contract.keys import UPLOAD_PREFIXES
 
 # The receipt alone goes to standard output.
 _console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def erase_command(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of an upload: incoming/…")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of an upload: incoming/… or batch/…")],
     environment: Annotated[str, typer.Option("--env", help="The environment, such as dev.")] = "dev",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -34,8 +34,8 @@ def erase_command(
     repeated, and reads the whole job table, so it may take minutes where that is large.
     """
     with explained():
-        if not key.startswith(INCOMING_PREFIX) or key == INCOMING_PREFIX:
-            raise OperationsError(f"{key!r} is not the key of an upload; give one below {INCOMING_PREFIX}")
+        if not key.startswith(UPLOAD_PREFIXES) or key in UPLOAD_PREFIXES:
+            raise OperationsError(f"{key!r} is not the key of an upload; give one below one of {', '.join(UPLOAD_PREFIXES)}")
         # Found out first: nothing may be removed that no receipt could name.
         if receipt_file:
             _require_writable(receipt_file)

@@ -8,7 +8,7 @@ from operations.deployment import Deployment
 from operations.errors import OperationsError
 from transcription_jobs.job import Job
 from whisperstack_contract.jobs import JOB_ID_CHARS, SourceVersion, job_id
-from whisperstack_contract.keys import INCOMING_PREFIX
+from whisperstack_contract.keys import UPLOAD_PREFIXES
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,9 +23,10 @@ def find_jobs(subject: str, deployment: Deployment, s3: "S3Client") -> list[Job]
         if job is None:
             raise OperationsError(f"there is no job {subject} in {deployment.job_table}; check the id and the environment")
         return [job]
-    if not subject.startswith(INCOMING_PREFIX):
+    if not subject.startswith(UPLOAD_PREFIXES):
         raise OperationsError(
-            f"{subject!r} is neither a job id ({JOB_ID_CHARS} characters of a-z and 2-7) nor a key below {INCOMING_PREFIX}"
+            f"{subject!r} is neither a job id ({JOB_ID_CHARS} characters of a-z and 2-7) nor a key below one of "
+            f"{', '.join(UPLOAD_PREFIXES)}"
         )
     versions = _versions(s3, deployment.audio_bucket, subject)
     jobs = [job for version in versions for job in _runs(deployment, version)]

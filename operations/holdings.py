@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 # What of a row leads to its objects and says whether it is still in work.
-_ATTRIBUTES: Final = (PARTITION_KEY, "source_bucket", "failure_location", ACTIVE)
+_ATTRIBUTES: Final = (PARTITION_KEY, "source_bucket", "failure_location", "output_location", ACTIVE)
 
 
 class StoredVersion(NamedTuple):
@@ -45,20 +45,22 @@ def find_holdings(
     """looked_at: hears how many rows have been looked at.
 
     All rows are read. A job's id follows from its upload's version, but a version may be gone that has a row, and a
-    recording that was transcribed again has several. Raises ValueError for a key that is not below incoming/.
+    recording that was transcribed again has several. Raises ValueError for a key that is no upload's.
     """
     uploads = list(_versions_of(s3, deployment.audio_bucket, [(key, True)]))
     rows = list(_rows(dynamodb, deployment, key, looked_at))
     found = {str(row[PARTITION_KEY]["S"]) for row in rows}
     by_upload = {job_id(SourceVersion(*upload)): upload.version_id for upload in uploads}
-    failures = [location for row in rows if (location := row.get("failure_location", {}).get("S"))]
+    written = [
+        location for row in rows for name in ("failure_location", "output_location") if (location := row.get(name, {}).get("S"))
+    ]
     # Objects of a job outlive a row that has expired.
     jobs = sorted(found | set(by_upload))
     objects = {
         *uploads,
         *_versions_of(s3, deployment.audio_bucket, [(keys.staged_key(job), True) for job in jobs]),
         *_versions_of(s3, deployment.transcripts_bucket, _results(key, jobs)),
-        *_failures_of(s3, deployment.transcripts_bucket, failures),
+        *_written_elsewhere(s3, deployment.transcripts_bucket, written),
     }
     return Holdings(
         objects=tuple(sorted(objects)),
@@ -77,11 +79,12 @@ def _results(key: str, jobs: Sequence[str]) -> Iterator[tuple[str, bool]]:
         yield f"{keys.RAW_PREFIX}{job}/", False
 
 
-def _failures_of(s3: "S3Client", bucket: str, locations: Sequence[str]) -> Iterator[StoredVersion]:
-    """What the endpoint wrote when it could not: SageMaker makes the names up, and rows know them."""
+def _written_elsewhere(s3: "S3Client", bucket: str, locations: Sequence[str]) -> Iterator[StoredVersion]:
+    """What rows know the place of: what the endpoint wrote when it could not, and what transform jobs wrote."""
     prefix = f"s3://{bucket}/"
-    places = [location.removeprefix(prefix) for location in locations if location.startswith(prefix + keys.FAILURES_PREFIX)]
-    yield from _versions_of(s3, bucket, [(place, True) for place in places])
+    places = [location.removeprefix(prefix) for location in locations if location.startswith(prefix)]
+    known = (keys.FAILURES_PREFIX, keys.RAW_BATCH_PREFIX)
+    yield from _versions_of(s3, bucket, [(place, True) for place in places if place.startswith(known)])
 
 
 def _versions_of(

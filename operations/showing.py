@@ -19,6 +19,8 @@ def _facts(job: Job) -> Iterator[tuple[str, object]]:
     yield "version", job.source.version_id
     yield "bytes", job.size_bytes
     yield "created", job.created_at
+    if job.batch is not None:
+        yield "batch", job.batch
     yield "attempt", job.attempt
     if job.invoked_at:
         yield "invoked", job.invoked_at

@@ -13,6 +13,7 @@ from operations.deployment import Deployment
 from operations.erasing import erase
 from operations.errors import OperationsError
 from operations.holdings import find_holdings
+from tests.unit.batch import Batch
 from tests.unit.pipeline import AUDIO_BUCKET, TABLE, TRANSCRIPTS_BUCKET, completed, failed, transcript
 from whisperstack_contract import keys
 from whisperstack_contract.jobs import job_id
@@ -74,6 +75,24 @@ def transcribed(aws, submitted, record):
         return source
 
     return upload
+
+
+def test_what_a_batch_made_of_an_upload_goes_too(aws, wire, kept, run):
+    batch = Batch(aws, wire)
+    other = aws.upload("batch/monday/other.mp3")
+    batch.run()
+    before = kept()
+    source = aws.upload("batch/monday/talk.mp3")
+    batch.run()
+    assert any(job_id(source) in key and key.startswith("raw/batch/") for _, key in kept())
+
+    done = run(source.key, "--yes")
+
+    assert done.exit_code == 0, done.stderr
+    # The notes and reports of the second run stay, as they would of any other.
+    left = set(kept()) - set(before)
+    assert {key for _, key in left if not key.startswith(("staged/batch/", "batch-reports/"))} == set()
+    assert aws.row(other)["state"] == "succeeded"
 
 
 @pytest.mark.parametrize("key", [TALK, f"incoming/{'x' * 1015}", "incoming/día 日本 🎤.wav"])
