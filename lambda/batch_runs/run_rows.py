@@ -11,6 +11,7 @@ from transcription_jobs.job_table import JobTable
 from whisperstack_contract.job_table import batch_row
 
 _HOLDER: Final = "holder"
+_LAST: Final = "last_holder"
 _ALIVE_UNTIL: Final = "alive_until"
 _NOBODY: Final = ""
 
@@ -42,14 +43,18 @@ class RunRows:
                 return None
 
     def renew(self, run: Run) -> None:
-        """Raises RunTakenOverError."""
+        """Raises RunTakenOverError. An execution that has let go, and that none has followed, may do again what it did."""
         alive = {_ALIVE_UNTIL: self._alive_until}
-        if self._rows.change(batch_row(run.prefix), alive, where={_HOLDER: run.execution}) is None:
+        if self._rows.change(batch_row(run.prefix), alive, where={_HOLDER: run.execution}) is not None:
+            return
+        row = self._rows.read(batch_row(run.prefix)) or {}
+        if (row.get(_HOLDER), row.get(_LAST)) != (_NOBODY, run.execution):
             raise RunTakenOverError(f"another execution has taken over the batch from {run.execution}; look at that one")
 
     def release(self, run: Run) -> None:
         """The execution has done its work. Without effect where another has taken over."""
-        self._rows.change(batch_row(run.prefix), {_HOLDER: _NOBODY, _ALIVE_UNTIL: 0}, where={_HOLDER: run.execution})
+        done = {_HOLDER: _NOBODY, _LAST: run.execution, _ALIVE_UNTIL: 0}
+        self._rows.change(batch_row(run.prefix), done, where={_HOLDER: run.execution})
 
     def is_alive(self, prefix: str) -> bool:
         """Whether someone works on the batch, or has until a while ago."""
