@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from bench.accuracy import read_results as read_accuracy
 from bench.accuracy import table as accuracy_table
+from bench.planner import table as planner_table
 from bench.speech_detection import read_results as read_speech_detection
 from bench.speech_detection import tables as speech_detection_tables
 from bench.startup import read_results as read_startup
@@ -97,6 +98,11 @@ def accuracy() -> str:
     """The page as it is written by hand, with what was measured last put in."""
     text = _with_table("accuracy.md", "word error rates", accuracy_table(read_accuracy()))
     return _put(text, "accuracy.md", "speech detection", speech_detection_tables(read_speech_detection()))
+
+
+def batch() -> str:
+    """The page as it is written by hand, with the planner's figures put in."""
+    return _with_table("batch.md", "planner", planner_table())
 
 
 def commands() -> str:
@@ -194,6 +200,7 @@ PAGES: Final = {
     "warnings.md": warning_codes,
     "accuracy.md": accuracy,
     "hostile-files.md": hostile_files,
+    "batch.md": batch,
     "commands.md": commands,
     "operations.md": operations,
     "security.md": security,
