@@ -76,11 +76,12 @@ class WorkFiles:
                 for entry in page.get("Contents", []):
                     yield entry["Key"].removeprefix(self._run.work_key(""))
 
-    def write_json(self, name: str, value: Iterable[Any]) -> None:
-        self._put(name, json.dumps(value, separators=(",", ":")))
+    def write_array(self, name: str, values: Iterable[Any]) -> None:
+        """A JSON array. The values are made and written down one by one."""
+        self._put(name, f"[{','.join(json.dumps(value, separators=(',', ':')) for value in values)}]")
 
-    def read_json(self, name: str) -> Any:
-        return json.loads(self._get(name))
+    def read_array(self, name: str) -> list[Any]:
+        return list(json.loads(self._get(name)))
 
     def _put(self, name: str, text: str) -> None:
         self._s3.put_object(
@@ -103,9 +104,13 @@ def collected_note(round_number: int, shard: int, start: int) -> str:
     return f"{collected_folder(round_number)}{shard:05d}-{start:08d}"
 
 
-def overflow_note(round_number: int) -> str:
+def overflow_folder(round_number: int) -> str:
     """Of jobs whose options no transform job is made for."""
-    return f"{round_number}/overflow"
+    return f"{round_number}/overflow/"
+
+
+def overflow_note(round_number: int, number: int) -> str:
+    return f"{overflow_folder(round_number)}{number:08d}"
 
 
 def manifest(round_number: int, shard: int) -> str:

@@ -39,7 +39,7 @@ class Collecting:
     ) -> tuple[int | None, Mapping[str, int]]:
         """Where to go on, None at the end; and how many recordings of this shard came to what in this call."""
         files = WorkFiles(self.s3, self.audio_bucket, run)
-        _, *ids = files.read_json(manifest(shard["round"], shard["shard"]))
+        _, *ids = files.read_array(manifest(shard["round"], shard["shard"]))
         transform_jobs = find_transform_jobs(self.sagemaker, shard["job_name"]) if shard["transform"] else []
         had_its_try = not shard["transform"] or any(job.has_run for job in transform_jobs)
         told = {"transform_jobs": [job.as_dict() for job in transform_jobs]} if start == 0 else {}

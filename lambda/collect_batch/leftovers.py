@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch_runs.run import ROUNDS, Run
 from batch_runs.run_rows import RunRows
-from batch_runs.work_files import PAGES, Line, Note, WorkFiles, collected_folder, overflow_note
+from batch_runs.work_files import PAGES, Line, Note, WorkFiles, collected_folder, overflow_folder
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.queues import send
 from whisperstack_contract import messages
@@ -64,5 +64,5 @@ class Leftovers:
 
 
 def notes_of_leftovers(files: WorkFiles, after: str = "") -> Iterator[str]:
-    overflows = [overflow_note(number) for number in range(1, ROUNDS + 1)]
+    overflows = [overflow_folder(number) for number in range(1, ROUNDS + 1)]
     yield from files.notes(collected_folder(ROUNDS), PAGES, *overflows, after=after)

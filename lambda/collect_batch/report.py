@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from batch_runs.run import ROUNDS, Run
 from batch_runs.run_rows import RunRows
-from batch_runs.work_files import PAGES, Line, Note, WorkFiles, collected_folder, overflow_note
+from batch_runs.work_files import PAGES, Line, Note, WorkFiles, collected_folder, overflow_folder
 from collect_batch.outputs import Outcome
 from collect_batch.report_page import page
 from transcription_jobs.job_table import JobTable
@@ -152,7 +152,7 @@ def _totals(files: WorkFiles) -> Totals:
     for note in _notes(files, PAGES):
         totals.add_page(note)
     for number in range(1, ROUNDS + 1):
-        for note in _notes(files, overflow_note(number)):
+        for note in _notes(files, overflow_folder(number)):
             totals.add_overflow(note)
         for note in _notes(files, collected_folder(number)):
             totals.add_collected(note)

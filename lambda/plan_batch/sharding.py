@@ -6,7 +6,7 @@ goes to the shard that has the least so far. Source: Graham 1969, "Bounds on mul
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ MOST_OPTIONS: Final = 100
 _TABLES: Final = """
     PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;
     CREATE TABLE recording (options TEXT, concurrency INTEGER, bytes INTEGER, job TEXT);
+    CREATE TABLE options (digest TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
     CREATE TABLE placed (shard INTEGER, job TEXT, PRIMARY KEY (shard, job)) WITHOUT ROWID;
 """
 
@@ -60,6 +61,17 @@ class Shards:
     def add_stored(self, recordings: Iterable[tuple[str, int]]) -> None:
         """recordings: (job, bytes)."""
         self._insert(("", _STORED, size, job) for job, size in recordings)
+
+    def add_options(self, options: Mapping[str, str]) -> None:
+        """options: by digest, JSON."""
+        self._database.executemany("INSERT OR IGNORE INTO options VALUES (?, ?)", options.items())
+
+    def options(self, shard: Shard) -> str:
+        """JSON. Raises LookupError for a shard whose options were never added."""
+        found = self._database.execute("SELECT text FROM options WHERE digest = ?", (shard.options,)).fetchone()
+        if found is None:
+            raise LookupError(f"no note tells the options {shard.options}; they stand in the note that names them")
+        return str(found[0])
 
     def take_rarest_options(self, most: int) -> Iterator[str]:
         """The jobs with options beyond the `most` that stand for the most bytes. They get no shard."""

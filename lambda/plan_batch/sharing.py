@@ -1,16 +1,16 @@
 """From notes about recordings to transform jobs: manifests, and the list that the state machine goes through."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from batch_runs.run import ROUNDS, Run
 from batch_runs.run_rows import RunRows
 from batch_runs.work_files import PAGES, Line, Note, WorkFiles, collected_folder, manifest, overflow_note, shards
 from plan_batch.settings import Settings
-from plan_batch.sharding import MOST_OPTIONS, Shard, sorted_on_disk
+from plan_batch.sharding import MOST_OPTIONS, Shard, Shards, sorted_on_disk
 from whisperstack_contract import keys
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _THREADS: Final = 16
+_OVERFLOW_LINES: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -33,46 +34,47 @@ class Sharing:
         """
         self.runs.renew(run)
         files = WorkFiles(self.s3, self.settings.audio_bucket, run)
-        made: list[dict[str, Any]] = []
-        if round_number <= ROUNDS:
-            made = self._items(run, round_number, files)
-            if made:
-                files.write_json(shards(round_number), made)
+        made = self._make(run, round_number, files) if round_number <= ROUNDS else []
         return {
             "round": round_number,
             "next_round": round_number + 1,
             "shards": len(made),
             "shards_bucket": files.bucket,
             "shards_key": run.work_key(shards(round_number)),
-            "files": sum(item["files"] for item in made),
+            "files": sum(shard.files for shard in made),
         }
 
-    def _items(self, run: Run, round_number: int, files: WorkFiles) -> list[dict[str, Any]]:
-        options: dict[str, str] = {}
-        with sorted_on_disk(self.settings.limits) as database, ThreadPoolExecutor(_THREADS) as pool:
+    def _make(self, run: Run, round_number: int, files: WorkFiles) -> list[Shard]:
+        with sorted_on_disk(self.settings.limits) as database:
             for note in _notes(round_number, files):
                 database.add((job, size, digest) for job, size, digest in note.of(Line.TRANSCRIBE))
                 database.add_stored((job, size) for job, size in note.of(Line.STORED))
-                options |= note.options
+                database.add_options(note.options)
             if self.settings.leftovers:
-                rare: list[Sequence[Any]] = [(Line.REQUEUE, job, False) for job in database.take_rarest_options(MOST_OPTIONS)]
-                if rare:
-                    files.write(overflow_note(round_number), Note(Counter(overflow=len(rare)), lines=rare))
+                _write_overflow(round_number, files, database.take_rarest_options(MOST_OPTIONS))
             placed = database.place()
+            self._write_manifests(round_number, files, placed, database)
+            if placed:
+                items = (self._item(run, round_number, files, shard, database) for shard in placed)
+                files.write_array(shards(round_number), items)
+        return placed
 
-            def write(shard: Shard, jobs: list[str]) -> None:
-                prefix = {"prefix": f"s3://{self.settings.audio_bucket}/{keys.STAGED_PREFIX}"}
-                files.write_json(manifest(round_number, shard.number), [prefix, *jobs])
+    def _write_manifests(self, round_number: int, files: WorkFiles, placed: Sequence[Shard], database: Shards) -> None:
+        prefix = {"prefix": f"s3://{self.settings.audio_bucket}/{keys.STAGED_PREFIX}"}
 
-            written = [pool.submit(write, shard, database.jobs(shard)) for shard in placed]
-            for each in written:
-                each.result()
-        return [self._item(run, round_number, files, shard, options) for shard in placed]
+        def write(number: int, jobs: list[str]) -> None:
+            files.write_array(manifest(round_number, number), [prefix, *jobs])
 
-    def _item(self, run: Run, round_number: int, files: WorkFiles, shard: Shard, options: dict[str, str]) -> dict[str, Any]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for start in range(0, len(placed), _THREADS):
+                # A few at a time, so that not all of the batch waits in memory to be written.
+                some = placed[start : start + _THREADS]
+                list(pool.map(write, [shard.number for shard in some], [database.jobs(shard) for shard in some]))
+
+    def _item(self, run: Run, round_number: int, files: WorkFiles, shard: Shard, database: Shards) -> dict[str, Any]:
         environment = None
         if shard.payload_mb is not None:
-            environment = TranscriptionOptions.from_json(options[shard.options]).to_batch_environment()
+            environment = TranscriptionOptions.from_json(database.options(shard)).to_batch_environment()
         return {
             "shard": shard.number,
             "round": round_number,
@@ -86,6 +88,14 @@ class Sharing:
             "files": shard.files,
             "bytes": shard.bytes,
         }
+
+
+def _write_overflow(round_number: int, files: WorkFiles, jobs: Iterator[str]) -> None:
+    for number in count():
+        lines: list[Sequence[Any]] = [(Line.REQUEUE, job, False) for job in islice(jobs, _OVERFLOW_LINES)]
+        if not lines:
+            return
+        files.write(overflow_note(round_number, number), Note(lines=lines))
 
 
 def _notes(round_number: int, files: WorkFiles) -> Iterator[Note]:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from batch_runs.run import BatchInputError
+from plan_batch import sharing
 from tests.unit.batch import GOOD, PREFIX, Batch, error
 from tests.unit.pipeline import Pipeline, completed, object_created, transcript
 from tests.unit.strange_keys import STRANGE_KEYS
@@ -200,6 +201,24 @@ def test_each_job_has_recordings_with_the_same_options_and_room_for_the_largest(
         (job_id(large),): ('{"language":"en"}', 42, 2),
     }
     assert all(item["environment"]["WHISPERSTACK_INFERENCE_OPTION"] == "batch" for item in batch.jobs)
+
+
+def test_the_rarest_of_too_many_options_go_to_the_endpoint(
+    batch: Batch, pipeline: Pipeline, submit, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sharing, "MOST_OPTIONS", 2)
+    languages = ["en", "en", "de", "de", "fr"]
+    *_, rare = [
+        pipeline.upload(f"{PREFIX}{number}.mp3", Metadata={"whisperstack-language": language})
+        for number, language in enumerate(languages)
+    ]
+
+    summary = batch.run()
+
+    assert (summary["counts"]["succeeded"], summary["counts"]["sent_on"], summary["unfinished"]) == (4, 1, 0)
+    assert submit(*pipeline.received(pipeline.intake)) == [True]
+    row = pipeline.row(rare)
+    assert (row["state"], row["options"], "batch" in row) == ("submitted", '{"language":"fr"}', False)
 
 
 def test_a_batch_and_the_same_name_below_incoming_have_results_of_their_own(batch: Batch, pipeline: Pipeline, submit, record):
