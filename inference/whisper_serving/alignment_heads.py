@@ -1,30 +1,31 @@
-"""Which heads of the cross-attention follow the sound, as openai-whisper knows it for its official models."""
+"""Which heads of the cross-attention follow the sound, as the archive's model card says it."""
 
-import ast
-import base64
-import gzip
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
-import numpy as np
-
-from whisper_serving.whisper_tokenizer import package_folder
-
-
-def alignment_heads(dims: Mapping[str, int], model: str) -> list[tuple[int, int]]:
-    """(layer, head) each; of models that are not official, all of the decoder's upper half. Source: openai-whisper model.py."""
-    layers, heads = dims["n_text_layer"], dims["n_text_head"]
-    mask = np.zeros((layers, heads), dtype=bool)
-    mask[layers // 2 :] = True
-    if (known := _official().get(model)) is not None and known.size == mask.size:
-        mask = known.reshape(layers, heads)
-    return [(int(layer), int(head)) for layer, head in np.argwhere(mask)]
+from whisperstack_contract.artefact import MODEL_CARD_FILENAME
+from whisperstack_contract.errors import ModelUnavailableError
 
 
-def _official() -> dict[str, np.ndarray]:
-    """By model. Read out of the package's source: importing it takes longer than loading a model."""
-    tree = ast.parse((package_folder() / "__init__.py").read_text(encoding="utf-8"))
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", None) == "_ALIGNMENT_HEADS":
-            packed: dict[str, bytes] = ast.literal_eval(statement.value)
-            return {name: np.frombuffer(gzip.decompress(base64.b85decode(heads)), dtype=bool) for name, heads in packed.items()}
-    return {}
+def read_alignment_heads(model_folder: Path, dims: Mapping[str, int]) -> list[tuple[int, int]]:
+    """(layer, head) each. dims: of the checkpoint.
+
+    Raises ModelUnavailableError where the card is missing or names heads that the decoder does not have.
+    """
+    path = model_folder / MODEL_CARD_FILENAME
+    try:
+        heads = [(int(layer), int(head)) for layer, head in json.loads(path.read_bytes())["alignment_heads"]]
+    except FileNotFoundError as error:
+        raise ModelUnavailableError(f"the model archive has no {MODEL_CARD_FILENAME}; build it again") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelUnavailableError(
+            f"{MODEL_CARD_FILENAME} names no alignment heads, pairs of layer and head; build the archive again"
+        ) from error
+    layers, width = dims["n_text_layer"], dims["n_text_head"]
+    if not heads or not all(0 <= layer < layers and 0 <= head < width for layer, head in heads):
+        raise ModelUnavailableError(
+            f"{MODEL_CARD_FILENAME} names the alignment heads {heads}; the decoder has {layers} layers of {width} heads, "
+            "counted from 0; build the archive again"
+        )
+    return heads

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from whisper_serving.alignment_heads import alignment_heads
+from whisper_serving.alignment_heads import read_alignment_heads
 from whisper_serving.batched_recognition import MOST_ROWS, BatchedRecogniser, Hearing
 from whisper_serving.devices import choose_device
 from whisper_serving.fast_linear import Precision
@@ -51,7 +51,7 @@ class FastEngine:
         try:
             with torch.inference_mode():
                 model = FastModel.from_checkpoint(checkpoint, Precision.best_for(device))
-            heads = alignment_heads(checkpoint["dims"], manifest.model)
+            heads = read_alignment_heads(model_folder, checkpoint["dims"])
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelUnavailableError(f"{manifest.weights!r} is no openai-whisper checkpoint: {error}") from error
         return cls(model, heads, manifest)

@@ -11,7 +11,7 @@ from whisper.audio import mel_filters
 from whisper.model import ModelDimensions, Whisper
 from whisper.tokenizer import LANGUAGES
 
-from whisper_serving.alignment_heads import alignment_heads
+from whisper_serving.alignment_heads import read_alignment_heads
 from whisper_serving.devices import choose_device
 from whisper_serving.hardware_failures import retry_with_less_memory
 from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
@@ -46,7 +46,7 @@ class PytorchEngine:
         try:
             model = Whisper(ModelDimensions(**checkpoint["dims"]))
             model.load_state_dict(checkpoint["model_state_dict"])
-            _use_heads(model, alignment_heads(checkpoint["dims"], manifest.model))
+            _use_heads(model, read_alignment_heads(model_folder, checkpoint["dims"]))
         except (KeyError, TypeError, RuntimeError) as error:
             raise ModelUnavailableError(f"{manifest.weights!r} is no openai-whisper checkpoint: {error}") from error
         return cls(model.to(device).eval(), manifest)
