@@ -137,12 +137,13 @@ class S3:
         Key: str,  # noqa: N803
         Body: bytes,  # noqa: N803
         ContentType: str,  # noqa: N803
+        Metadata: Mapping[str, str] | None = None,  # noqa: N803
         IfMatch: str | None = None,  # noqa: N803
         IfNoneMatch: str | None = None,  # noqa: N803
     ) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
             self._check_condition("PutObject", Bucket, Key, IfMatch, IfNoneMatch)
-            put = self._buckets[Bucket].put(Key, Body, content_type=ContentType)
+            put = self._buckets[Bucket].put(Key, Body, content_type=ContentType, metadata=Metadata or {})
             return {"ETag": put.etag, "VersionId": put.version_id}
 
         return self._wire.call("s3", "PutObject", Key, effect)

@@ -29,9 +29,9 @@ class Ownership:
         if job is None or job.ending is None:
             return None
         if job.ending.error:
-            owns = self.objects.publish(job.source, {keys.ERROR_SUFFIX: job.ending.error.to_json().encode()})
+            owns = self.objects.publish(job, {keys.ERROR_SUFFIX: job.ending.error.to_json().encode()})
         else:
-            owns = self.objects.publish(job.source, self.objects.read_renderings(job.job_id, job.ending.outputs))
+            owns = self.objects.publish(job, self.objects.read_renderings(job.job_id, job.ending.outputs))
             self.objects.remove_error(job)
         return job.job_id if owns else None
 

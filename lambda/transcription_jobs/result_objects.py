@@ -6,6 +6,10 @@ upload's key, and they hold a copy of its result; an earlier version's transcrip
 Such a name is a pointer that is only ever moved by a conditional write: what lies there is looked at first, then whether the
 version is still current, and the copy is written only over what was seen. Of two recordings of one key that are recorded at
 the same time, the one that is no longer current then either sees that it is not, or fails to write and looks again.
+
+A transcript has several names, and a condition holds for one. So the JSON, which every transcript has, goes first and stands
+for all: the others are looked at after it was written, and it is looked at again after them. Whoever finds another's there
+takes its own from the others. Each object's metadata says whose it is.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,10 +40,16 @@ CONTENT_TYPES: Final = {
     keys.ERROR_SUFFIX: "application/json; charset=utf-8",
 }
 
+# The JSON first: every transcript has it.
+_TRANSCRIPT_SUFFIXES: Final = (JSON_FORMAT, *(suffix for suffix in RENDERERS if suffix != JSON_FORMAT))
+
 # Another write came in between. Source: S3 user guide, "Conditional writes": 412 for a condition that does not hold, 409 for a
 # write at the same time, 404 for an object to replace that has been deleted.
 _OVERTAKEN: Final = frozenset({404, 409, 412})
 _TRIES: Final = 10
+
+# Metadata of a result under an upload's name: the job that it is of.
+JOB_METADATA: Final = "whisperstack-job"
 
 
 class NameContestedError(Exception):
@@ -64,26 +74,53 @@ class ResultObjects:
         """Writes a result under its job's id, and under the upload's name if that is the job's."""
         for suffix, body in renderings.items():
             self._put(keys.version_key(job.job_id, suffix), body)
-        current = self.publish(job.source, renderings)
+        current = self.publish(job, renderings)
         outputs = {suffix: _output_key(job, suffix, current) for suffix in renderings}
         return Ending(state, outputs, current, receipt=receipt)
 
     def write_error(self, job: Job, error: ErrorDocument, state: JobState) -> Ending:
         body = error.to_json().encode()
         self._put(keys.version_key(job.job_id, keys.ERROR_SUFFIX), body)
-        current = self.publish(job.source, {keys.ERROR_SUFFIX: body})
+        current = self.publish(job, {keys.ERROR_SUFFIX: body})
         return Ending(state, {"error": _output_key(job, keys.ERROR_SUFFIX, current)}, current, error)
 
-    def publish(self, source: SourceVersion, renderings: Mapping[str, bytes]) -> bool:
-        """Whether the version is current. If so, its upload's names now hold `renderings`. Raises NameContestedError."""
-        bodies = {keys.result_key(source.key, suffix): body for suffix, body in renderings.items()}
+    def publish(self, job: Job, renderings: Mapping[str, bytes]) -> bool:
+        """Whether the job's version is current. If so, its upload's names now hold `renderings` and nothing of other versions.
+
+        Raises NameContestedError.
+        """
+        first, *others = [keys.ERROR_SUFFIX] if keys.ERROR_SUFFIX in renderings else _TRANSCRIPT_SUFFIXES
+        name = keys.result_key(job.source.key, first)
         for _ in range(_TRIES):
-            before = {name: self._etag(name) for name in bodies}
-            if not self.is_current(source):
+            before = self._head(self.bucket, name)
+            if not self.is_current(job.source):
+                if before is None or _owner(before) != job.job_id:
+                    self._withdraw(job, others)
                 return False
-            if all(self._replace(name, body, before[name]) for name, body in bodies.items()):
+            written = self._replace(job, name, renderings[first], before)
+            if written and self._publish_others(job, others, renderings) and (not others or self._etag(name) == written):
                 return True
         raise NameContestedError("the names of an upload's results kept changing while they were written")
+
+    def _publish_others(self, job: Job, suffixes: Iterable[str], renderings: Mapping[str, bytes]) -> bool:
+        """Whether the names of these suffixes hold what they should, as far as nobody changes them meanwhile."""
+        for suffix in suffixes:
+            name = keys.result_key(job.source.key, suffix)
+            before = self._head(self.bucket, name)
+            if suffix in renderings:
+                if not self._replace(job, name, renderings[suffix], before):
+                    return False
+            elif before and not self._remove(name, before["ETag"]):
+                return False
+        return True
+
+    def _withdraw(self, job: Job, suffixes: Iterable[str]) -> None:
+        """Removes what the job has under names that are another's."""
+        for suffix in suffixes:
+            name = keys.result_key(job.source.key, suffix)
+            there = self._head(self.bucket, name)
+            if there and _owner(there) == job.job_id:
+                self._remove(name, there["ETag"])
 
     def read_renderings(self, job_id: str, suffixes: Iterable[str]) -> dict[str, bytes]:
         """What lies under a job's id of its transcript."""
@@ -102,14 +139,11 @@ class ResultObjects:
                 return
         raise NameContestedError("the error document of an upload kept changing while it was removed")
 
-    def remove_transcript(self, job: Job, renderings: Mapping[str, bytes]) -> None:
+    def remove_transcript(self, job: Job, suffixes: Iterable[str]) -> None:
         """Removes what `write_transcript` wrote, where it still is what lies there."""
-        for suffix, body in renderings.items():
+        for suffix in suffixes:
             self._remove(keys.version_key(job.job_id, suffix))
-            name = keys.result_key(job.source.key, suffix)
-            before = self._etag(name)
-            if before and self._s3.get_object(Bucket=self.bucket, Key=name, IfMatch=before)["Body"].read() == body:
-                self._remove(name, before)
+        self._withdraw(job, suffixes)
 
     def is_current(self, source: SourceVersion) -> bool:
         return self.current_version(source.bucket, source.key) == source.version_id
@@ -131,20 +165,19 @@ class ResultObjects:
                 return None
             raise
 
-    def _put(self, key: str, body: bytes, **condition: Any) -> None:
+    def _put(self, key: str, body: bytes, **more: Any) -> str:
         content_type = next(kind for suffix, kind in CONTENT_TYPES.items() if key.endswith(f".{suffix}"))
-        self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **condition)
+        return self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type, **more)["ETag"]
 
-    def _replace(self, key: str, body: bytes, before: str | None) -> bool:
-        """Whether what was at `key` before, None for nothing, was still there and has been replaced."""
-        condition = {"IfMatch": before} if before else {"IfNoneMatch": "*"}
+    def _replace(self, job: Job, key: str, body: bytes, before: "HeadObjectOutputTypeDef | None") -> str | None:
+        """The new ETag; None where what was at `key` before, None for nothing, was no longer there."""
+        condition = {"IfMatch": before["ETag"]} if before else {"IfNoneMatch": "*"}
         try:
-            self._put(key, body, **condition)
+            return self._put(key, body, Metadata={JOB_METADATA: job.job_id}, **condition)
         except ClientError as error:
             if _status(error) in _OVERTAKEN:
-                return False
+                return None
             raise
-        return True
 
     def _remove(self, key: str, before: str | None = None) -> bool:
         before = before or self._etag(key)
@@ -162,6 +195,10 @@ class ResultObjects:
 
 def _output_key(job: Job, suffix: str, current: bool) -> str:
     return keys.result_key(job.source.key, suffix) if current else keys.version_key(job.job_id, suffix)
+
+
+def _owner(head: "HeadObjectOutputTypeDef") -> str | None:
+    return head["Metadata"].get(JOB_METADATA)
 
 
 def _status(error: ClientError) -> int:
