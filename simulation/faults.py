@@ -80,8 +80,8 @@ _MOST: Final = {
     Fault.NOTIFICATION_DOUBLED: 0.2,
     Fault.NOTIFICATION_LATE: 0.2,
     Fault.OVERWRITTEN_WHILE_QUEUED: 0.5,
-    Fault.DELETED: 0.1,
-    Fault.VERSION_DELETED_FOR_GOOD: 0.05,
+    Fault.DELETED: 0.2,
+    Fault.VERSION_DELETED_FOR_GOOD: 0.2,
     Fault.RESTORED: 0.5,
 }
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from simulation.scheduler import EPOCH
 
-_LONGEST_STORY: Final = 120
+_FIRST_LINES: Final = 40
+_LAST_LINES: Final = 12
 
 
 @dataclass
@@ -29,10 +30,10 @@ class History:
 
     @property
     def story(self) -> list[str]:
-        if len(self._story) <= _LONGEST_STORY:
+        left_out = len(self._story) - _FIRST_LINES - _LAST_LINES
+        if left_out <= 0:
             return self._story
-        half = _LONGEST_STORY // 2
-        return [*self._story[:half], f"… {len(self._story) - _LONGEST_STORY} lines left out …", *self._story[-half:]]
+        return [*self._story[:_FIRST_LINES], f"… {left_out} lines left out …", *self._story[-_LAST_LINES:]]
 
 
 def _clock(now: float) -> str:

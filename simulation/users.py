@@ -24,7 +24,7 @@ _LOAD: Final = 0.5
 
 @dataclass(frozen=True)
 class Upload:
-    """deserves: what becomes of it if AWS does its part. gone_at: when its version was deleted for good."""
+    """is_refused: whether it is nothing that can be transcribed, which is told without asking the endpoint."""
 
     version: Version
     recording: Recording
@@ -49,7 +49,7 @@ class Users:
 
     def __post_init__(self) -> None:
         self.span = self.random.choice(_SPANS) if self.uploads <= 1000 else _SPANS[-1]
-        names = max(1, int(self.uploads * self.random.uniform(0.3, 1.0)))
+        names = max(1, int(self.uploads * 10 ** self.random.uniform(-2, 0)))
         self._names = [f"talks/{number}.mp3" for number in range(names)]
         # As much sound as the endpoint can get through, so that a queue is a fault's doing.
         self._mean = min(_LONGEST_MEAN_SECONDS, _LOAD * self.slots * self.span / self.uploads)

@@ -1,9 +1,8 @@
 """One seeded world: an AWS with faults, users, operators, and the functions between them, from the first upload until all is
 quiet."""
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
@@ -46,7 +45,7 @@ TIMES: Final = JobTimes()
 _FAULTS_SECONDS: Final = 6 * 3600
 # After the last fault: until a listing has found an upload, whose job then takes all the time that it has; and the last dead
 # letter has been sent again.
-SETTLED_SECONDS: Final = EVERY_SECONDS + TIMES.age_limit + 12 * 3600
+_SETTLED_SECONDS: Final = EVERY_SECONDS + TIMES.age_limit + 12 * 3600
 _STEP_SECONDS: Final = 3600
 
 
@@ -65,20 +64,6 @@ class Parts:
     times: JobTimes = TIMES
     reconciler: bool = True
     dead_letters: bool = True
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a world. repeats: of announcements, by what cut the one before off."""
-
-    seed: int
-    uploads: int
-    violations: list[str]
-    digest: str
-    faults: Counter[str]
-    ends: Counter[str]
-    repeats: Counter[str]
-    story: list[str] = field(default_factory=list)
 
 
 class World:
@@ -134,7 +119,7 @@ class World:
             self.faults.over = True
             if self.endpoint.status is not Status.IN_SERVICE:
                 self.endpoint.change(Status.IN_SERVICE)
-            while self.scheduler.now < self.faults_end + SETTLED_SECONDS and not self.is_quiet:
+            while self.scheduler.now < self.faults_end + _SETTLED_SECONDS and not self.is_quiet:
                 self.scheduler.run(self.scheduler.now + _STEP_SECONDS)
 
     @property

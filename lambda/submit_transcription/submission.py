@@ -66,7 +66,8 @@ class Submission:
         if job.ending:
             self.outbox.make_up_announcement(job)
             return Outcome.REPEATED
-        if job.invoked_at:
+        # In another state it tells of an earlier attempt, by a function that was slow to write it down.
+        if job.state is JobState.SUBMITTED and job.invoked_at:
             return Outcome.REPEATED
         if job.state is JobState.RECEIVED:
             if job.attempt and (job.deadline is None or job.deadline > self.jobs.now):

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 1000
 
+# What a row says of the current attempt, once SageMaker has taken it.
+_OF_AN_ATTEMPT: Final = ("invoked_at", "output_location", "failure_location")
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
@@ -97,6 +100,8 @@ class JobTable:
                 WORK_SECONDS: work_seconds,
                 **_active(ActiveFor.RESULT, self.now + self.times.look),
             },
+            # Whoever invoked the attempt before may have noted it after that had failed.
+            removals=_OF_AN_ATTEMPT,
         )
 
     def try_in_batch(self, job: Job, output_location: str, *, failed: bool = False, vanished: bool = False) -> Job | None:
@@ -158,7 +163,7 @@ class JobTable:
                 **anew,
                 **_active(ActiveFor.SUBMISSION, self.now + wait),
             },
-            removals=("invoked_at", "output_location", "failure_location", "lost_at", "batch"),
+            removals=(*_OF_AN_ATTEMPT, "lost_at", "batch"),
         )
 
     def end(self, job: Job, ending: Ending) -> Job | None:

@@ -69,7 +69,7 @@ def test_a_version_deleted_between_the_look_and_the_copy_is_rejected(pipeline: P
     with Stubber(handler.submission().s3) as s3:
         s3.add_response("head_object", {"ContentType": "audio/mpeg"})
         s3.add_client_error("copy_object", "NoSuchVersion", http_status_code=404)
-        s3.add_response("put_object", {})
+        s3.add_response("put_object", {"ETag": '"e"'})
         s3.add_client_error("head_object", "404", http_status_code=404)
         s3.add_client_error("head_object", "404", http_status_code=404)
         assert submit(object_created(source)) == [True]

@@ -1,0 +1,76 @@
+"""Many worlds, side by side in processes."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulation.invariants import check, repeats
+from simulation.mutants import find_mutant
+from simulation.world import World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One world. mutant: the name of one, or None for the pipeline as it is."""
+
+    seed: int
+    uploads: int
+    mutant: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a world. story: of the first violation. repeats: of announcements, by what cut the one before off."""
+
+    plan: Plan
+    jobs: int
+    digest: str
+    violations: list[str]
+    story: list[str] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    repeats: Counter[str] = field(default_factory=Counter)
+
+
+def run(plan: Plan, *, with_story: bool = True) -> Outcome:
+    """Runs a world, and a second time, listening, if it breaks a rule."""
+    world = _world(plan)
+    world.run()
+    violations = check(world)
+    story: list[str] = []
+    if violations and with_story:
+        second = _world(plan, violations[0].subjects)
+        second.run()
+        story = second.history.story
+    jobs = world.jobs().values()
+    return Outcome(
+        plan,
+        len(jobs),
+        world.history.digest,
+        [str(violation) for violation in violations],
+        story,
+        Counter(row["state"]["S"] for row in jobs),
+        Counter({str(fault): count for fault, count in world.faults.counts.items()}),
+        repeats(world),
+    )
+
+
+def run_all(plans: Iterable[Plan], processes: int) -> Iterator[Outcome]:
+    """In the order in which they are done; the processes end with the caller's interest."""
+    if processes == 1:
+        yield from map(run, plans)
+        return
+    with ProcessPoolExecutor(processes) as pool:
+        try:
+            # Longest first, so that no process is left with the longest at the end.
+            yield from pool.map(run, sorted(plans, key=lambda plan: -plan.uploads))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _world(plan: Plan, subjects: tuple[str, ...] = ()) -> World:
+    parts: Any = find_mutant(plan.mutant).parts if plan.mutant else None
+    return World(plan.seed, plan.uploads, parts, subjects)
