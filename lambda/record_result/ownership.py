@@ -26,14 +26,26 @@ class Ownership:
         keys.name_of(deletion.key)
         version = self.objects.current_version(deletion.bucket, deletion.key)
         job = self._ended_job(SourceVersion(deletion.bucket, deletion.key, version)) if version else None
-        if job is None or job.ending is None:
-            return None
+        settled = job.job_id if job and self._publish(job) else None
+        if not (job and job.ending and job.ending.state.has_transcript):
+            self._finish(deletion.key)
+        return settled
+
+    def _publish(self, job: Job) -> bool:
+        if job.ending is None:
+            return False
         if job.ending.error:
-            owns = self.objects.publish(job, {keys.ERROR_SUFFIX: job.ending.error.to_json().encode()})
-        else:
-            owns = self.objects.publish(job, self.objects.read_renderings(job.job_id, job.ending.outputs))
-            self.objects.remove_error(job)
-        return job.job_id if owns else None
+            return self.objects.publish(job, {keys.ERROR_SUFFIX: job.ending.error.to_json().encode()})
+        owns = self.objects.publish(job, self.objects.read_renderings(job.job_id, job.ending.outputs))
+        self.objects.remove_error(job)
+        return owns
+
+    def _finish(self, upload_key: str) -> None:
+        """An earlier version's transcript stays where it is, whole: whoever was putting it there may have been cut off."""
+        owner = self.objects.owner(upload_key)
+        job = self.jobs.load(owner) if owner else None
+        if job and job.ending and job.ending.state.has_transcript:
+            self.objects.publish(job, self.objects.read_renderings(job.job_id, job.ending.outputs))
 
     def _ended_job(self, source: SourceVersion) -> Job | None:
         """The version's last run that has ended."""

@@ -93,13 +93,15 @@ class ResultObjects:
         name = keys.result_key(job.source.key, first)
         for _ in range(_TRIES):
             before = self._head(self.bucket, name)
-            if not self.is_current(job.source):
-                if before is None or _owner(before) != job.job_id:
-                    self._withdraw(job, others)
+            current = self.is_current(job.source)
+            mine = before is not None and _owner(before) == job.job_id
+            if not (current or mine):
+                self._withdraw(job, others)
                 return False
-            written = self._replace(job, name, renderings[first], before)
+            # What was begun while the version was current is finished: half of a result beside half of another helps nobody.
+            written = self._replace(job, name, renderings[first], before) if current else before and before["ETag"]
             if written and self._publish_others(job, others, renderings) and (not others or self._etag(name) == written):
-                return True
+                return current
         raise NameContestedError("the names of an upload's results kept changing while they were written")
 
     def _publish_others(self, job: Job, suffixes: Iterable[str], renderings: Mapping[str, bytes]) -> bool:
@@ -144,6 +146,11 @@ class ResultObjects:
         for suffix in suffixes:
             self._remove(keys.version_key(job.job_id, suffix))
         self._withdraw(job, suffixes)
+
+    def owner(self, upload_key: str) -> str | None:
+        """The job whose transcript an upload's names hold."""
+        head = self._head(self.bucket, keys.result_key(upload_key, JSON_FORMAT))
+        return _owner(head) if head else None
 
     def is_current(self, source: SourceVersion) -> bool:
         return self.current_version(source.bucket, source.key) == source.version_id
