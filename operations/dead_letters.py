@@ -31,8 +31,8 @@ class DeadLetters:
 DEAD_LETTERS: Final = {
     "intake": DeadLetters("IntakeDeadLettersUrl", "IntakeQueueUrl", "uploads that the submitting function failed on"),
     "events": DeadLetters("EventsDeadLettersUrl", "IntakeQueueUrl", "uploads that EventBridge could not deliver"),
-    "results": DeadLetters("ResultsDeadLettersUrl", "ResultsQueueUrl", "results and deletions that the recording function failed on"),
-    "notifications": DeadLetters("NotificationsDeadLettersUrl", "ResultsQueueUrl", "results and deletions that were not delivered"),
+    "results": DeadLetters("ResultsDeadLettersUrl", "ResultsQueueUrl", "results that the recording function failed on"),
+    "notifications": DeadLetters("NotificationsDeadLettersUrl", "ResultsQueueUrl", "results that were not delivered"),
 }
 
 

@@ -168,6 +168,8 @@ class Endpoint:
         self._work()
 
     def _lose(self, instance: Instance) -> None:
+        if instance.is_lost:
+            return
         instance.is_lost = True
         self.instances.remove(instance)
         if instance.working_on:
@@ -208,7 +210,7 @@ class Endpoint:
         elif self.faults.happens(Fault.WORKER_DIED_LOUDLY):
             self._after(busy, instance, lambda: self._fail(request, "ServerError: the worker died", None))
         elif self.faults.happens(Fault.INSTANCE_LOST):
-            self.scheduler.after(busy, lambda: instance.is_lost or self._lose(instance))
+            self.scheduler.after(busy, lambda: self._lose(instance))
         elif busy > request.timeout:
             self._after(request.timeout, instance, lambda: self._fail(request, "ServerError: the model timed out", None))
         else:

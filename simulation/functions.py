@@ -80,9 +80,7 @@ class Functions:
     def reconciliation(self) -> Reconciliation:
         jobs, _, outbox = self._parts()
         answers = Answers(self.clients.s3, TRANSCRIPTS_BUCKET)
-        unfinished = Unfinished(
-            jobs, self._admission(jobs), answers, outbox, self.clients.sqs, INTAKE_QUEUE, RESULTS_QUEUE
-        )
+        unfinished = Unfinished(jobs, self._admission(jobs), answers, outbox, self.clients.sqs, INTAKE_QUEUE, RESULTS_QUEUE)
         return Reconciliation(unfinished, Listing(jobs, self.clients.s3, self.clients.sqs, AUDIO_BUCKET, INTAKE_QUEUE))
 
     def _parts(self) -> tuple[JobTable, ResultObjects, Outbox]:

@@ -1,4 +1,4 @@
-"""Pipelines that lack one of their safeguards. The simulation must find each out; what none of its worlds notices is not tested.
+"""Pipelines that lack one of their safeguards. The simulation must find each out, or some fault is missing.
 
 They are made here, between the functions and AWS, or by replacing a part; the product has no switch for any of it.
 """
@@ -11,7 +11,6 @@ from simulation.world import TIMES, Parts
 from transcription_jobs.job import Job
 from transcription_jobs.outbox import Outbox
 from whisperstack_contract.job_times import JobTimes
-from whisperstack_contract.jobs import parse_inference_id
 
 
 class _Between:

@@ -4,7 +4,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from simulation.faults import Fault, Faults
 from simulation.scheduler import Scheduler
@@ -144,4 +144,3 @@ def subject_of(body: str) -> str:
     if "inferenceId" in message:
         return str(message["inferenceId"])
     return str(message["detail"]["object"]["key"]) if "detail" in message else "-"
-

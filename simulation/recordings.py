@@ -4,8 +4,9 @@ from every other."""
 from dataclasses import dataclass
 from enum import StrEnum
 
+from whisperstack_contract import transcript as schema
 from whisperstack_contract.errors import InferenceFailedError, NotAudioError
-from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript, Warning
+from whisperstack_contract.transcript import AudioFacts, Provenance, Segment, Transcript
 from whisperstack_contract.warning_codes import TRUNCATED_AUDIO
 
 BYTES_A_SECOND = 16_000
@@ -45,7 +46,7 @@ def transcript_of(recording: Recording, seconds: float) -> Transcript:
         raise NotAudioError("this is no audio; convert it")
     if recording.kind is Kind.SICK:
         raise InferenceFailedError("the model failed on the recording; try again")
-    warnings = (Warning(TRUNCATED_AUDIO, "the recording was cut off"),) if recording.kind is Kind.CUT else ()
+    warnings = (schema.Warning(TRUNCATED_AUDIO, "the recording was cut off"),) if recording.kind is Kind.CUT else ()
     return Transcript(
         task="transcribe",
         language="en",

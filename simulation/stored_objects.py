@@ -17,7 +17,7 @@ from simulation.wire import Wire, client_error
 _PAGE: Final = 1000
 
 
-class NoSuchKey(ClientError):
+class NoSuchKey(ClientError):  # noqa: N818
     """S3's answer for an object that is not there. The name is botocore's."""
 
 
@@ -159,9 +159,7 @@ class S3:
         TaggingDirective: str,  # noqa: N803, ARG002
     ) -> dict[str, Any]:
         def effect() -> dict[str, Any]:
-            source = self._find(
-                "CopyObject", CopySource["Bucket"], CopySource["Key"], CopySource["VersionId"], "NoSuchVersion"
-            )
+            source = self._find("CopyObject", CopySource["Bucket"], CopySource["Key"], CopySource["VersionId"], "NoSuchVersion")
             copy = self._buckets[Bucket].put(Key, source.body, source.size, content_type=ContentType)
             return {"CopyObjectResult": {"ETag": copy.etag}}
 

@@ -128,7 +128,12 @@ class World:
         there = {f"{version.key} {version.version_id}" for version in self.uploads_there()}
         known = {f"{row['source_key']['S']} {row['source_version_id']['S']}" for row in self.jobs().values()}
         waits = any(ACTIVE in row for row in self.table.rows.values())
-        return there <= known and not waits and self.endpoint.is_idle and not any(map(len, [self.intake, self.results, *self.dead]))
+        return (
+            there <= known
+            and not waits
+            and self.endpoint.is_idle
+            and not any(map(len, [self.intake, self.results, *self.dead]))
+        )
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         return {key: row for key, row in self.table.rows.items() if "source_key" in row}
@@ -154,11 +159,11 @@ class World:
 
     def _run_functions(self, reconciler: bool) -> None:
         self.lambdas = Lambda(self.scheduler, self.faults, self.outages, self.wire)
-        handlers: dict[str, Handler] = {"submit": submit, "record": record}  # type: ignore[dict-item]
+        handlers: dict[str, Handler] = {"submit": submit, "record": record}
         Mapping(self.lambdas, self.intake, "submit", handlers["submit"], SUBMIT_TIMEOUT, SUBMIT_BATCH, CONCURRENCY)
         Mapping(self.lambdas, self.results, "record", handlers["record"], RECORD_TIMEOUT, RECORD_BATCH, CONCURRENCY)
         if reconciler:
-            Schedule(self.lambdas, "reconcile", reconcile, RECONCILE_TIMEOUT, RECONCILE_EVERY).start()  # type: ignore[arg-type]
+            Schedule(self.lambdas, "reconcile", reconcile, RECONCILE_TIMEOUT, RECONCILE_EVERY).start()
 
     def _draw_breakdowns(self, random: Random) -> None:
         """Times in which the endpoint is being updated, or has failed."""
