@@ -268,7 +268,7 @@ class Endpoint:
         for _ in range(1 + self.faults.happens(Fault.NOTIFICATION_DOUBLED)):
             delay = self.random.uniform(0.05, 2)
             if self.faults.happens(Fault.NOTIFICATION_LATE):
-                delay += self.random.uniform(0, _LATE_SECONDS)
+                delay = self.faults.lateness(self.scheduler.now, _LATE_SECONDS)
             if self.outages.is_out("sns") or self.outages.is_out("sqs"):
                 delay += max(self.outages.end_of("sns"), self.outages.end_of("sqs")) - self.scheduler.now
             self.results.send(body, delay)

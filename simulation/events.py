@@ -47,7 +47,7 @@ class EventBridge:
             return
         delay = self.faults.random.uniform(0.1, 3)
         if self.faults.happens(Fault.EVENT_LATE):
-            delay += self.faults.random.uniform(0, _LATE_SECONDS)
+            delay = self.faults.lateness(self.scheduler.now, _LATE_SECONDS)
         if self.outages.is_out("sqs"):
             delay += self.outages.end_of("sqs") - self.scheduler.now
         queue.send(body, delay)

@@ -89,6 +89,9 @@ _MOST: Final = {
 # Source: Groce et al. 2012, "Swarm testing".
 _SHARE_OF_WORLDS: Final = 0.5
 
+_SHARE_LET_GO_AT_ONCE: Final = 0.5
+_AT_ONCE_EVERY: Final = 1800.0
+
 
 @dataclass
 class Faults:
@@ -118,6 +121,13 @@ class Faults:
             return False
         self.counts[fault] += 1
         return True
+
+    def lateness(self, now: float, most: float) -> float:
+        """Seconds that news is late. What is held up is often let go all at once, which is where functions meet."""
+        late = self.random.uniform(0, most)
+        if self.random.random() < _SHARE_LET_GO_AT_ONCE:
+            late = max(late - (now + late) % _AT_ONCE_EVERY, 0)
+        return late + self.random.uniform(0, 0.3)
 
     def happened(self, fault: Fault) -> None:
         self.counts[fault] += 1

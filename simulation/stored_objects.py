@@ -45,6 +45,7 @@ class Bucket:
         self._clock = clock
         self._keeps = keeps
         self._versions: dict[str, list[Version]] = {}
+        self._by_id: dict[str, Version] = {}
         self._keys: list[str] = []
         self._number = 0
 
@@ -61,6 +62,7 @@ class Bucket:
 
     def delete_for_good(self, version: Version) -> None:
         self._versions[version.key].remove(version)
+        del self._by_id[version.version_id]
         if not self._versions[version.key]:
             del self._versions[version.key]
             del self._keys[bisect_left(self._keys, version.key)]
@@ -71,7 +73,8 @@ class Bucket:
         return versions[-1] if versions and not versions[-1].is_marker else None
 
     def version(self, key: str, version_id: str) -> Version | None:
-        return next((each for each in self.versions(key) if each.version_id == version_id and not each.is_marker), None)
+        found = self._by_id.get(version_id)
+        return found if found and found.key == key and not found.is_marker else None
 
     def versions(self, key: str) -> list[Version]:
         """Markers too, the oldest first."""
@@ -88,6 +91,8 @@ class Bucket:
     def _new(self, key: str, body: bytes, size: int, **more: Any) -> Version:
         self._number += 1
         version = Version(key, f"v{self._number}", body, size, f'"{self._number}"', self._clock(), **more)
+        if self._keeps:
+            self._by_id[version.version_id] = version
         if key not in self._versions:
             insort(self._keys, key)
             self._versions[key] = [version]

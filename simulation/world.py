@@ -125,15 +125,11 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing is left to be done, by anyone; whatever is wrong then stays wrong."""
-        there = {f"{version.key} {version.version_id}" for version in self.uploads_there()}
-        known = {f"{row['source_key']['S']} {row['source_version_id']['S']}" for row in self.jobs().values()}
-        waits = any(ACTIVE in row for row in self.table.rows.values())
-        return (
-            there <= known
-            and not waits
-            and self.endpoint.is_idle
-            and not any(map(len, [self.intake, self.results, *self.dead]))
-        )
+        on_its_way = sum(map(len, [self.intake, self.results, *self.dead]))
+        if on_its_way or not self.endpoint.is_idle or any(ACTIVE in row for row in self.table.rows.values()):
+            return False
+        known = {row["source_version_id"]["S"] for row in self.jobs().values()}
+        return all(version.version_id in known for version in self.uploads_there())
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         return {key: row for key, row in self.table.rows.items() if "source_key" in row}

@@ -8,11 +8,11 @@ version is still current, and the copy is written only over what was seen. Of tw
 the same time, the one that is no longer current then either sees that it is not, or fails to write and looks again.
 
 A transcript has several names, and a condition holds for one. So the JSON, which every transcript has, goes first and stands
-for all: the others are looked at after it was written, and it is looked at again after them. Whoever finds another's there
-takes its own from the others. Each object's metadata says whose it is.
+for all: the others are looked at after it was written, and written only if it is still one's own after that and at the end.
+Whoever finds another's there begins anew, or takes its own from the others. Each object's metadata says whose it is.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -100,21 +100,29 @@ class ResultObjects:
                 return False
             # What was begun while the version was current is finished: half of a result beside half of another helps nobody.
             written = self._replace(job, name, renderings[first], before) if current else before and before["ETag"]
-            if written and self._publish_others(job, others, renderings) and (not others or self._etag(name) == written):
+            if written and not others:
+                return current
+            if written and self._publish_others(job, others, renderings, name, written):
                 return current
         raise NameContestedError("the names of an upload's results kept changing while they were written")
 
-    def _publish_others(self, job: Job, suffixes: Iterable[str], renderings: Mapping[str, bytes]) -> bool:
-        """Whether the names of these suffixes hold what they should, as far as nobody changes them meanwhile."""
-        for suffix in suffixes:
+    def _publish_others(
+        self, job: Job, suffixes: Sequence[str], renderings: Mapping[str, bytes], first: str, written: str
+    ) -> bool:
+        """Whether all names were the job's in the end. first, written: the name that was written before, and its ETag then."""
+        before = {suffix: self._head(self.bucket, keys.result_key(job.source.key, suffix)) for suffix in suffixes}
+        # What was seen is then older than whatever another writes after the first name has become its.
+        if self._etag(first) != written:
+            return False
+        for suffix, there in before.items():
             name = keys.result_key(job.source.key, suffix)
-            before = self._head(self.bucket, name)
             if suffix in renderings:
-                if not self._replace(job, name, renderings[suffix], before):
+                if not self._replace(job, name, renderings[suffix], there):
                     return False
-            elif before and not self._remove(name, before["ETag"]):
+            elif there and not self._remove(name, there["ETag"]):
                 return False
-        return True
+        # Else another has looked at the others before they were ours.
+        return self._etag(first) == written
 
     def _withdraw(self, job: Job, suffixes: Iterable[str]) -> None:
         """Removes what the job has under names that are another's."""

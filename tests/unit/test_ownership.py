@@ -1,13 +1,15 @@
 """Whose transcript bears an upload's name: the version's that S3 calls current, whatever happens meanwhile."""
 
 import json
+from collections.abc import Callable
+from contextlib import nullcontext
 from decimal import Decimal
 
 import pytest
 
 from record_result import handler
-from tests.unit.pipeline import AUDIO_BUCKET, TRANSCRIPTS_BUCKET, Pipeline, completed, failed, transcript
-from tests.unit.wire import Wire
+from tests.unit.pipeline import AUDIO_BUCKET, TRANSCRIPTS_BUCKET, Pipeline, completed, failed, object_created, transcript
+from tests.unit.wire import Crash, Wire
 from whisperstack_contract.jobs import SourceVersion, job_id
 from whisperstack_contract.receipt import CostReceipt
 
@@ -27,6 +29,18 @@ def deleted(source: SourceVersion) -> dict:
 
 def answer(pipeline: Pipeline, source: SourceVersion, text: str) -> dict:
     return completed(source, pipeline.endpoint_answers(source, transcript(text).to_json().encode()))
+
+
+def uploaded(pipeline: Pipeline, submit) -> SourceVersion:
+    source = pipeline.upload(KEY)
+    assert submit(object_created(source)) == [True]
+    return source
+
+
+def asking_for(pipeline: Pipeline, submit, formats: str) -> SourceVersion:
+    source = pipeline.upload(KEY, Metadata={"whisperstack-formats": formats})
+    assert submit(object_created(source)) == [True]
+    return source
 
 
 def text(pipeline: Pipeline) -> str:
@@ -52,7 +66,7 @@ def test_results_stay_under_their_job_when_the_name_moves_on(pipeline: Pipeline,
     assert pipeline.body(f"versions/{job_id(old)}.txt").strip() == "old"
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(11))
 def test_a_version_that_is_overtaken_while_it_is_recorded_does_not_keep_the_name(
     pipeline: Pipeline, submitted, record, wire: Wire, number: int
 ):
@@ -65,12 +79,89 @@ def test_a_version_that_is_overtaken_while_it_is_recorded_does_not_keep_the_name
         assert record(answer(pipeline, new, "new")) == [True]
 
     old_answer = answer(pipeline, old, "old")
-    # The row, the output, four objects of the job's own, four looks at the names, one at the upload, four replacements.
-    wire.run_before_call(10 + number, overtake)
+    # The row, the output, four objects of the job's own, a look at the first name and one at the upload; then it is replaced.
+    wire.run_before_call(7 + number, overtake)
     assert record(old_answer) == [True]
 
     assert text(pipeline) == "new"
+    assert json.loads(pipeline.body("transcripts/a.mp3.json"))["text"] == "new"
     assert pipeline.row(old)["state"] == "succeeded"
+
+
+def test_a_version_that_asks_for_fewer_renderings_leaves_none_of_an_older_one(pipeline: Pipeline, submit, record):
+    old, new = asking_for(pipeline, submit, "txt,srt,vtt,tsv"), asking_for(pipeline, submit, "txt")
+    record(answer(pipeline, old, "old"))
+    record(answer(pipeline, new, "new"))
+
+    assert pipeline.keys(TRANSCRIPTS_BUCKET, "transcripts/") == {"transcripts/a.mp3.json", "transcripts/a.mp3.txt"}
+    assert text(pipeline) == "new"
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["goes on", "dies there"])
+@pytest.mark.parametrize("number", range(11))
+def test_a_version_that_is_overtaken_by_one_with_fewer_renderings_leaves_none(
+    pipeline: Pipeline, submit, record, wire: Wire, number: int, dies: bool
+):
+    """Between any two of its calls, from the look at what lies there on; it may also die there, and be told again."""
+    old = asking_for(pipeline, submit, "txt,srt,vtt,tsv")
+    old_answer = answer(pipeline, old, "old")
+    wire.calls.clear()
+
+    def overtake() -> None:
+        assert record(answer(pipeline, asking_for(pipeline, submit, "txt"), "new")) == [True]
+        if dies:
+            raise Crash
+
+    wire.run_before_call(7 + number, overtake)
+    with pytest.raises(Crash) if dies else nullcontext():
+        record(old_answer)
+    assert record(old_answer) == [True]
+
+    assert pipeline.keys(TRANSCRIPTS_BUCKET, "transcripts/") == {"transcripts/a.mp3.json", "transcripts/a.mp3.txt"}
+    assert text(pipeline) == "new"
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_a_publication_that_was_cut_off_is_finished_though_its_version_is_deleted_by_then(
+    pipeline: Pipeline, submitted, record, wire: Wire, number: int
+):
+    """Half of its renderings beside half of an older version's would be of no version."""
+    old = submitted(KEY)
+    record(answer(pipeline, old, "old"))
+    new = submitted(KEY)
+    new_answer = answer(pipeline, new, "new")
+    wire.crash_before_call(7 + number)
+    with pytest.raises(Crash):
+        record(new_answer)
+    pipeline.s3.delete_object(Bucket=AUDIO_BUCKET, Key=KEY)
+
+    assert record(new_answer) == [True]
+
+    # Nothing was begun before the first name was written.
+    assert text(pipeline) == json.loads(pipeline.body("transcripts/a.mp3.json"))["text"]
+    assert text(pipeline) == pipeline.body("transcripts/a.mp3.srt").splitlines()[2] == ("new" if number > 1 else "old")
+
+
+def test_a_name_that_is_given_back_is_given_back_whole_wherever_the_function_dies(
+    new_pipeline: Callable[[], Pipeline], submit, record, wire: Wire
+):
+    for number in range(100):
+        pipeline = new_pipeline()
+        old, new = uploaded(pipeline, submit), uploaded(pipeline, submit)
+        record(answer(pipeline, old, "old"), answer(pipeline, new, "new"))
+        pipeline.s3.delete_object(Bucket=AUDIO_BUCKET, Key=KEY, VersionId=new.version_id)
+        wire.calls.clear()
+        wire.crash_before_call(number)
+        try:
+            record(deleted(new))
+        except Crash:
+            pipeline.s3.delete_object(Bucket=AUDIO_BUCKET, Key=KEY)
+            assert record(deleted(new)) == [True]
+            assert text(pipeline) == json.loads(pipeline.body("transcripts/a.mp3.json"))["text"], number
+            assert text(pipeline) == pipeline.body("transcripts/a.mp3.srt").splitlines()[2], number
+        else:
+            assert number > 10
+            return
 
 
 def test_a_version_that_reappears_gets_its_name_back(pipeline: Pipeline, submitted, record):

@@ -50,6 +50,23 @@ def test_a_failure_whose_notification_was_lost_is_recorded(pipeline: Pipeline, s
     assert pipeline.row(source)["error_code"] == "not_audio"
 
 
+@pytest.mark.usefixtures("patient")
+def test_an_invocation_that_is_noted_after_its_failure_does_not_hold_up_the_next(
+    pipeline: Pipeline, submit, record, reconcile, wire: Wire
+):
+    """A function that is slow to note that SageMaker has its request can be overtaken by the endpoint's answer."""
+    source = pipeline.upload("incoming/talk.mp3")
+    # The row, a look at the upload, its copy, two calls for room, the intent, the invocation; then it is noted.
+    wire.run_before_call(7, lambda: record(failed(source)))
+    assert submit(object_created(source)) == [True]
+    assert pipeline.row(source)["state"] == "received"
+    pipeline.make_due(source)
+
+    reconcile()
+
+    assert sent(wire) == [f"{job_id(source)}-1", f"{job_id(source)}-2"]
+
+
 def test_a_request_that_runs_is_left_alone(pipeline: Pipeline, submitted, reconcile, wire: Wire):
     source = submitted()
     pipeline.make_due(source)
