@@ -99,6 +99,10 @@ end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)
 
+.PHONY: simulate
+simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2]
+	@PYTHONPATH=.:contract:inference:lambda $(PY) -m simulation run $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(JOBS) $(if $(RESULT),--result $(RESULT))
+
 fuzz: setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
 	@echo "== fuzzing, $(EXAMPLES) examples for each parser, a tenth for the decoder"
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) --timeout 0 tests/fuzz $(PYTEST)

@@ -22,6 +22,7 @@ from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from operations.cli import app as operations_app
+from simulation.__main__ import app as simulation_app
 from tests.data.hostile import CORPUS
 from whisperstack_contract.errors import ERRORS_BY_CODE
 from whisperstack_contract.inference_options import InferenceOption
@@ -108,7 +109,7 @@ def batch() -> str:
 def commands() -> str:
     """The help texts of make and of every command line."""
     shown = [("make help", _make_help())]
-    for module, app in (("local", local_app), ("model_build", model_build_app), ("operations", operations_app)):
+    for module, app in (("local", local_app), ("model_build", model_build_app), ("operations", operations_app), ("simulation", simulation_app)):
         names = sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a Typer app with commands is a group
         for arguments in ([], *([name] for name in names)):
             line = " ".join(["python -m", module, *arguments, "--help"])

@@ -5,6 +5,7 @@ from typing import Annotated
 import boto3
 import typer
 
+from operations.dead_letters import DeadLetters, redrive_dead_letters
 from operations.deployment import Deployment
 from operations.erase_command import erase_command
 from operations.errors import OperationsError, explained
@@ -61,14 +62,21 @@ def list_jobs(state: StateOption, environment: EnvironmentOption = "dev", limit:
 def redrive_jobs(
     subject: Annotated[str | None, typer.Argument(metavar="JOB|KEY", help="A job's id, or the key of an upload.")] = None,
     state: Annotated[JobState | None, typer.Option("--state", help="Every job that ended so, instead of one.")] = None,
+    dead_letters: Annotated[
+        DeadLetters | None, typer.Option("--dead-letters", help="Every message in a queue of dead letters, instead of jobs.")
+    ] = None,
     environment: EnvironmentOption = "dev",
     limit: LimitOption = 50,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Send jobs again that ended without a transcript."""
+    """Send jobs again that ended without a transcript, or messages that could not be handled."""
     with explained():
-        if (subject is None) == (state is None):
-            raise OperationsError("name a job or a key, or a state with --state; one of the two")
+        if sum(choice is not None for choice in (subject, state, dead_letters)) != 1:
+            raise OperationsError("name a job or a key, or a state with --state, or a queue with --dead-letters; one of the three")
+        if dead_letters is not None:
+            for done in redrive_dead_letters(environment, dead_letters, dry_run=dry_run):
+                typer.echo(done)
+            return
         deployment = Deployment.find(environment)
         if subject is not None:
             jobs = find_jobs(subject, deployment, boto3.client("s3"))

@@ -4,8 +4,12 @@ Every message may come twice, so sending is first and deleting after: whoever is
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+
+from operations.deployment import stack_outputs
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -18,22 +22,39 @@ _WAIT_SECONDS: Final = 1
 _HIDDEN_SECONDS: Final = 60
 
 
-@dataclass(frozen=True)
-class DeadLetters:
-    """A queue of dead letters and the queue that they were meant for, by their outputs' names, and what lands there."""
+class DeadLetters(StrEnum):
+    """Which dead letters: uploads that the submitting function failed on, or EventBridge could not deliver; results that the
+    recording function failed on, or SNS and EventBridge could not deliver."""
 
-    dead: str
-    alive: str
-    meaning: str
+    INTAKE = "intake"
+    EVENTS = "events"
+    RESULTS = "results"
+    NOTIFICATIONS = "notifications"
 
 
-# Under the names that the command takes.
-DEAD_LETTERS: Final = {
-    "intake": DeadLetters("IntakeDeadLettersUrl", "IntakeQueueUrl", "uploads that the submitting function failed on"),
-    "events": DeadLetters("EventsDeadLettersUrl", "IntakeQueueUrl", "uploads that EventBridge could not deliver"),
-    "results": DeadLetters("ResultsDeadLettersUrl", "ResultsQueueUrl", "results that the recording function failed on"),
-    "notifications": DeadLetters("NotificationsDeadLettersUrl", "ResultsQueueUrl", "results that were not delivered"),
+# From each to the queue in which its messages belong, by the outputs of the asynchronous stack.
+_OUTPUTS: Final = {
+    DeadLetters.INTAKE: ("IntakeDeadLettersUrl", "IntakeQueueUrl"),
+    DeadLetters.EVENTS: ("EventsDeadLettersUrl", "IntakeQueueUrl"),
+    DeadLetters.RESULTS: ("ResultsDeadLettersUrl", "ResultsQueueUrl"),
+    DeadLetters.NOTIFICATIONS: ("NotificationsDeadLettersUrl", "ResultsQueueUrl"),
 }
+
+
+def redrive_dead_letters(environment: str, which: DeadLetters, *, dry_run: bool) -> Iterator[str]:
+    """What was done, in a few words, as it goes on. Raises OperationsError where the environment is not deployed."""
+    outputs = stack_outputs(boto3.client("cloudformation"), f"Whisperstack-{environment}-Asynchronous")
+    dead, alive = (outputs[name] for name in _OUTPUTS[which])
+    sqs = boto3.client("sqs")
+    if dry_run:
+        yield f"about {count(sqs, dead)} messages of {which} would be sent again"
+        return
+    done = 0
+    for sent in send_again(sqs, dead, alive):
+        done += sent
+        yield f"{done} messages of {which} sent again"
+    if not done:
+        yield f"there are no messages of {which}"
 
 
 def count(sqs: "SQSClient", queue: str) -> int:

@@ -30,7 +30,7 @@ class Deployment:
     @classmethod
     def find(cls, environment: str) -> "Deployment":
         """Raises OperationsError where the environment's storage is not deployed."""
-        outputs = _outputs(boto3.client("cloudformation"), f"Whisperstack-{environment}-Storage")
+        outputs = stack_outputs(boto3.client("cloudformation"), f"Whisperstack-{environment}-Storage")
         table, audio, transcripts, topic = (outputs[name] for name in _STORAGE)
         return cls(environment, table, audio, transcripts, topic)
 
@@ -44,7 +44,8 @@ class Deployment:
         return Outbox(self.jobs, objects, boto3.client("sns"), self.announcements_topic)
 
 
-def _outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
+def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
+    """Raises OperationsError where there is no such stack."""
     try:
         described: Any = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:

@@ -27,7 +27,7 @@ _UPLOADS: Final = 200
 _LARGE_SEEDS: Final = 10
 _LARGE_UPLOADS: Final = 10_000
 # A mutant that outlives so many worlds of the usual size stands for a fault that is missing.
-_MUTANT_SEEDS: Final = 300
+_MUTANT_SEEDS: Final = 200
 _STORIES: Final = 3
 
 MutantOption = Annotated[str | None, typer.Option("--mutant", help=f"Leave out a safeguard: {', '.join(NAMES)}.")]

@@ -64,7 +64,7 @@ _MOST: Final = {
     Fault.FUNCTION_REFUSED: 0.1,
     Fault.CRASH_BEFORE_CALL: 0.02,
     Fault.CRASH_AFTER_CALL: 0.02,
-    Fault.CALL_SLOW: 0.01,
+    Fault.CALL_SLOW: 0.05,
     Fault.CALL_THROTTLED: 0.03,
     Fault.ANSWER_LOST: 0.02,
     Fault.WRITE_CONFLICT: 0.1,

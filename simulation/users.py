@@ -18,6 +18,9 @@ _SHARE_EMPTY, _SHARE_HUGE, _SHARE_ODD_OPTIONS, _SHARE_STRANGE = 0.01, 0.005, 0.0
 # What an upload's metadata may ask for; fewer formats than an earlier version of the same key is what leaves some behind.
 _FORMATS: Final = (None, "txt", "srt,vtt", "txt,srt,vtt,tsv")
 _REACTION_SECONDS: Final = 6 * 3600
+# After the last upload too: an older version that is current again then stays so.
+_UPLOADS_A_REGRET: Final = 20
+_REGRET_SECONDS: Final = 5 * 3600
 _LONGEST_MEAN_SECONDS: Final = 100.0
 _LOAD: Final = 0.5
 
@@ -49,7 +52,7 @@ class Users:
 
     def __post_init__(self) -> None:
         self.span = self.random.choice(_SPANS) if self.uploads <= 1000 else _SPANS[-1]
-        names = max(1, int(self.uploads * 10 ** self.random.uniform(-2, 0)))
+        names = max(1, int(self.uploads * 10 ** self.random.uniform(-2.3, 0)))
         self._names = [f"talks/{number}.mp3" for number in range(names)]
         # As much sound as the endpoint can get through, so that a queue is a fault's doing.
         self._mean = min(_LONGEST_MEAN_SECONDS, _LOAD * self.slots * self.span / self.uploads)
@@ -57,6 +60,9 @@ class Users:
     def start(self) -> None:
         for _ in range(self.uploads):
             self.scheduler.at(EPOCH + self.random.uniform(0, self.span), self._upload)
+        if self.faults.has(Fault.VERSION_DELETED_FOR_GOOD):
+            for _ in range(self.uploads // _UPLOADS_A_REGRET):
+                self.scheduler.at(EPOCH + self.random.uniform(0, self.span + _REGRET_SECONDS), self._regret)
 
     def _upload(self) -> None:
         random = self.random
@@ -91,7 +97,8 @@ class Users:
             (Fault.VERSION_DELETED_FOR_GOOD, self._delete_for_good),
         ):
             if self.faults.happens(fault):
-                delay = self.random.uniform(0, 1) ** 3 * _REACTION_SECONDS
+                # From seconds to hours, evenly by order of magnitude.
+                delay = _REACTION_SECONDS * 10 ** -self.random.uniform(0, 4)
                 self.scheduler.after(delay, lambda act=act: act(version))  # type: ignore[misc]
 
     def _overwrite(self, version: Version) -> None:
@@ -105,6 +112,12 @@ class Users:
         if self.faults.happens(Fault.RESTORED):
             delay = self.random.uniform(0, 1) ** 3 * _REACTION_SECONDS
             self.scheduler.after(delay, lambda: self._delete_for_good(marker))
+
+    def _regret(self) -> None:
+        """The newest version of something goes."""
+        if current := self.audio.current(f"{INCOMING_PREFIX}{self.random.choice(self._names)}"):
+            self.faults.happened(Fault.VERSION_DELETED_FOR_GOOD)
+            self._delete_for_good(current)
 
     def _delete_for_good(self, version: Version) -> None:
         if version in self.audio.versions(version.key):

@@ -1,0 +1,73 @@
+"""The simulation in its short form: some worlds, every mutant, and that a seed tells the same story each time."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from simulation.faults import Fault
+from simulation.mutants import NAMES
+from simulation.report import Report, story_of
+from simulation.runs import Outcome, Plan, run
+
+_SEEDS = range(12)
+_UPLOADS = 100
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    return [run(Plan(seed, _UPLOADS)) for seed in _SEEDS]
+
+
+def test_no_world_breaks_a_rule(outcomes: list[Outcome]):
+    broken = [story_of(outcome) for outcome in outcomes if outcome.violations]
+    assert not broken, "\n".join(broken)
+    assert all(outcome.jobs >= _UPLOADS * 0.9 for outcome in outcomes)
+
+
+def test_every_fault_happens(outcomes: list[Outcome]):
+    report = Report()
+    for outcome in outcomes:
+        report.add(outcome)
+
+    # A request expires only where there is no instance for six hours, of which few worlds have one.
+    assert set(report.missing_faults) <= {Fault.REQUEST_EXPIRED_SILENTLY, Fault.REQUEST_EXPIRED_LOUDLY}
+
+
+def test_a_repeated_announcement_has_a_reason(outcomes: list[Outcome]):
+    reasons = {reason for outcome in outcomes for reason in outcome.repeats}
+    assert reasons <= {"it crashed", "its time was up", "a call was refused", "an answer was lost"}
+
+
+def test_a_seed_gives_the_same_history_in_another_process_with_another_order_of_sets():
+    digests = {_replay(hash_seed) for hash_seed in ("1", "2")}
+    assert digests == {run(Plan(3, 40)).digest}
+
+
+def _replay(hash_seed: str) -> str:
+    command = [sys.executable, "-m", "simulation", "replay", "3", "--uploads", "40"]
+    paths = os.pathsep.join((".", "contract", "inference", "lambda"))
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": paths}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()[-1]
+
+
+def test_another_seed_gives_another_history():
+    assert run(Plan(3, 20)).digest != run(Plan(4, 20)).digest
+
+
+@pytest.mark.parametrize("mutant", NAMES)
+def test_a_pipeline_without_a_safeguard_breaks_a_rule(mutant: str):
+    seed, uploads = _KNOWN.get(mutant, (0, _UPLOADS))
+    assert run(Plan(seed, uploads, mutant), with_story=False).violations
+    assert not run(Plan(seed, uploads), with_story=False).violations
+
+
+def test_a_violation_is_told_with_its_story_and_how_to_see_it_again():
+    told = story_of(run(Plan(0, _UPLOADS, "reconciler")))
+
+    assert "waits for" in told
+    assert "InvokeEndpointAsync" in told
+    assert told.splitlines()[-1] == f"again: python -m simulation replay 0 --uploads {_UPLOADS} --mutant reconciler"
+    assert len(told.splitlines()) < 70
