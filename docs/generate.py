@@ -23,6 +23,8 @@ from local.__main__ import app as local_app
 from model_build.cli import app as model_build_app
 from operations.cli import app as operations_app
 from simulation.__main__ import app as simulation_app
+from simulation.reliability import table as faults_table
+from simulation.summary import summary as simulation_summary
 from tests.data.hostile import CORPUS
 from whisperstack_contract.errors import ERRORS_BY_CODE
 from whisperstack_contract.inference_options import InferenceOption
@@ -109,7 +111,12 @@ def batch() -> str:
 def commands() -> str:
     """The help texts of make and of every command line."""
     shown = [("make help", _make_help())]
-    for module, app in (("local", local_app), ("model_build", model_build_app), ("operations", operations_app), ("simulation", simulation_app)):
+    for module, app in (
+        ("local", local_app),
+        ("model_build", model_build_app),
+        ("operations", operations_app),
+        ("simulation", simulation_app),
+    ):
         names = sorted(get_command(app).commands)  # type: ignore[attr-defined]  # a Typer app with commands is a group
         for arguments in ([], *([name] for name in names)):
             line = " ".join(["python -m", module, *arguments, "--help"])
@@ -166,6 +173,12 @@ def costs() -> str:
     return _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
 
 
+def reliability() -> str:
+    """The page as it is written by hand, with the table of faults, and what the simulation found last."""
+    text = _with_table("reliability.md", "faults", faults_table())
+    return _put(text, "reliability.md", "simulation", simulation_summary())
+
+
 @cache
 def _tables() -> dict[str, str]:
     """Raises RuntimeError with the reason where the templates and the pages contradict each other."""
@@ -206,6 +219,7 @@ PAGES: Final = {
     "operations.md": operations,
     "security.md": security,
     "costs.md": costs,
+    "reliability.md": reliability,
 }
 
 

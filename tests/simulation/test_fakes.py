@@ -124,22 +124,23 @@ def test_the_index_holds_what_has_both_keys_in_the_order_of_the_second(moto, fak
 
 
 def test_conditional_writes_of_objects_are_refused_as_by_moto(moto, fakes):
-    outcomes = []
-    for s3 in (moto.s3, fakes.s3):
-        put = {"Bucket": "bucket", "Key": "a", "ContentType": "text/plain"}
-        first = s3.put_object(**put, Body=b"1", IfNoneMatch="*", Metadata={"job": "j"})["ETag"]
-        found = [_status(lambda s3=s3: s3.put_object(**put, Body=b"2", IfNoneMatch="*"))]
-        second = s3.put_object(**put, Body=b"2", IfMatch=first)["ETag"]
-        found.append(_status(lambda s3=s3: s3.put_object(**put, Body=b"3", IfMatch=first)))
-        found.append(_status(lambda s3=s3: s3.get_object(Bucket="bucket", Key="a", IfMatch=first)))
-        found.append(s3.head_object(Bucket="bucket", Key="a")["ETag"] == second)
-        s3.delete_object(Bucket="bucket", Key="a", IfMatch=second)
-        found.append(_status(lambda s3=s3: s3.head_object(Bucket="bucket", Key="a")))
-        found.append(_status(lambda s3=s3: s3.put_object(**put, Body=b"3", IfMatch=second)))
-        s3.put_object(**put, Body=b"4", IfNoneMatch="*")
-        found.append(s3.get_object(Bucket="bucket", Key="a")["Body"].read())
-        outcomes.append(found)
-    assert outcomes[0] == outcomes[1]
+    assert _conditional_writes(moto.s3) == _conditional_writes(fakes.s3)
+
+
+def _conditional_writes(s3: Any) -> list[Any]:
+    where = {"Bucket": "bucket", "Key": "a"}
+    put = {**where, "ContentType": "text/plain"}
+    first = s3.put_object(**put, Body=b"1", IfNoneMatch="*", Metadata={"job": "j"})["ETag"]
+    found = [_status(lambda: s3.put_object(**put, Body=b"2", IfNoneMatch="*"))]
+    second = s3.put_object(**put, Body=b"2", IfMatch=first)["ETag"]
+    found.append(_status(lambda: s3.put_object(**put, Body=b"3", IfMatch=first)))
+    found.append(_status(lambda: s3.get_object(**where, IfMatch=first)))
+    found.append(s3.head_object(**where)["ETag"] == second)
+    s3.delete_object(**where, IfMatch=second)
+    found.append(_status(lambda: s3.head_object(**where)))
+    found.append(_status(lambda: s3.put_object(**put, Body=b"3", IfMatch=second)))
+    s3.put_object(**put, Body=b"4", IfNoneMatch="*")
+    return [*found, s3.get_object(**where)["Body"].read()]
 
 
 def test_versions_are_listed_in_pages_newest_first(fakes):

@@ -13,6 +13,7 @@ from simulation.runs import Outcome, Plan, run
 
 _SEEDS = range(12)
 _UPLOADS = 100
+_MUTANT_SEEDS = 40
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +60,15 @@ def test_another_seed_gives_another_history():
 
 @pytest.mark.parametrize("mutant", NAMES)
 def test_a_pipeline_without_a_safeguard_breaks_a_rule(mutant: str):
-    seed, uploads = _KNOWN.get(mutant, (0, _UPLOADS))
-    assert run(Plan(seed, uploads, mutant), with_story=False).violations
-    assert not run(Plan(seed, uploads), with_story=False).violations
+    """In the first world that notices, of so many; `make simulate` has more for those that few worlds notice."""
+    noticed = next((seed for seed in range(_MUTANT_SEEDS) if _notices(seed, mutant)), None)
+    if noticed is None:
+        pytest.fail(f"{mutant} survives {_MUTANT_SEEDS} worlds; which fault is missing?")
+    assert not run(Plan(noticed, _UPLOADS), with_story=False).violations
+
+
+def _notices(seed: int, mutant: str) -> bool:
+    return bool(run(Plan(seed, _UPLOADS, mutant), with_story=False).violations)
 
 
 def test_a_violation_is_told_with_its_story_and_how_to_see_it_again():

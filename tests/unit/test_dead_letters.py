@@ -9,7 +9,14 @@ from typer.testing import CliRunner
 from operations.cli import app
 from tests.unit.pipeline import Pipeline
 
-QUEUES = ("IntakeQueue", "IntakeDeadLetters", "EventsDeadLetters", "ResultsQueue", "ResultsDeadLetters", "NotificationsDeadLetters")
+QUEUES = (
+    "IntakeQueue",
+    "IntakeDeadLetters",
+    "EventsDeadLetters",
+    "ResultsQueue",
+    "ResultsDeadLetters",
+    "NotificationsDeadLetters",
+)
 
 
 @pytest.fixture
