@@ -178,8 +178,9 @@ class Endpoint:
     # --- requests -------------------------------------------------------------------------------------------------------------
 
     def _expire(self) -> None:
-        for request in [each for each in self.waiting if each.at + each.ttl <= self.scheduler.now]:
-            self.waiting.remove(request)
+        # All have the same time to live.
+        while self.waiting and self.waiting[0].at + self.waiting[0].ttl <= self.scheduler.now:
+            request = self.waiting.popleft()
             if self.faults.happens(Fault.REQUEST_EXPIRED_LOUDLY):
                 self._fail(request, "Request expired: it exceeded its time to live in the queue", None, counts=False)
                 self._vanish(request, "expired, loudly")

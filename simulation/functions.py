@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from batch_runs.run_rows import RunRows
 from reconcile_jobs import handler as reconcile_handler
 from reconcile_jobs.answers import Answers
 from reconcile_jobs.handler import Reconciliation
 from reconcile_jobs.listing import Listing
 from reconcile_jobs.unfinished import Unfinished
 from record_result import handler as record_handler
-from record_result.endpoint_output import EndpointOutput
 from record_result.handler import Room
 from record_result.ownership import Ownership
 from record_result.recording import Recording
@@ -21,6 +21,7 @@ from submit_transcription import handler as submit_handler
 from submit_transcription.settings import Settings
 from submit_transcription.submission import Submission
 from transcription_jobs.admission import Admission
+from transcription_jobs.endpoint_output import EndpointOutput
 from transcription_jobs.job_table import JobTable
 from transcription_jobs.outbox import Outbox
 from transcription_jobs.result_objects import ResultObjects
@@ -80,7 +81,9 @@ class Functions:
     def reconciliation(self) -> Reconciliation:
         jobs, _, outbox = self._parts()
         answers = Answers(self.clients.s3, TRANSCRIPTS_BUCKET)
-        unfinished = Unfinished(jobs, self._admission(jobs), answers, outbox, self.clients.sqs, INTAKE_QUEUE, RESULTS_QUEUE)
+        unfinished = Unfinished(
+            jobs, RunRows(jobs), self._admission(jobs), answers, outbox, self.clients.sqs, INTAKE_QUEUE, RESULTS_QUEUE
+        )
         return Reconciliation(unfinished, Listing(jobs, self.clients.s3, self.clients.sqs, AUDIO_BUCKET, INTAKE_QUEUE))
 
     def _parts(self) -> tuple[JobTable, ResultObjects, Outbox]:
