@@ -17,6 +17,7 @@ from bench.speech_detection import read_results as read_speech_detection
 from bench.speech_detection import tables as speech_detection_tables
 from bench.startup import read_results as read_startup
 from bench.startup import table as startup_table
+from docs.reconciler_cost import table as reconciler_cost_table
 from infra.environments import environment_names, find_environment
 from infra.prices import instance_price, read_prices
 from local.__main__ import app as local_app
@@ -170,7 +171,8 @@ def costs() -> str:
         "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
         "|---|---|---|---|---|---|",
     ]
-    return _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
+    text = _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
+    return _put(text, "costs.md", "reconciler", reconciler_cost_table())
 
 
 def reliability() -> str:

@@ -72,7 +72,7 @@ def redrive_jobs(
     """Send jobs again that ended without a transcript, or messages that could not be handled."""
     with explained():
         if sum(choice is not None for choice in (subject, state, dead_letters)) != 1:
-            raise OperationsError("name a job or a key, or a state with --state, or a queue with --dead-letters; one of the three")
+            raise OperationsError("name a job or a key, a state with --state, or a queue with --dead-letters; one of them")
         if dead_letters is not None:
             for done in redrive_dead_letters(environment, dead_letters, dry_run=dry_run):
                 typer.echo(done)

@@ -1,9 +1,10 @@
 """Many worlds, side by side in processes."""
 
+import signal
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import Pool
 from typing import Any
 
 from simulation.invariants import check, repeats
@@ -62,13 +63,15 @@ def run_all(plans: Iterable[Plan], processes: int) -> Iterator[Outcome]:
     if processes == 1:
         yield from map(run, plans)
         return
-    with ProcessPoolExecutor(processes) as pool:
-        try:
-            # Longest first, so that no process is left with the longest at the end.
-            yield from pool.map(run, sorted(plans, key=lambda plan: -plan.uploads))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # Longest first, so that no process is left with the longest at the end.
+    ordered = sorted(plans, key=lambda plan: -plan.uploads)
+    # Leaving the block ends the processes, whatever they are at.
+    with Pool(processes, initializer=_leave_interrupts_to_the_caller) as pool:
+        yield from pool.imap_unordered(run, ordered)
+
+
+def _leave_interrupts_to_the_caller() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _world(plan: Plan, subjects: tuple[str, ...] = ()) -> World:

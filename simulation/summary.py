@@ -8,6 +8,8 @@ RESULT: Final = Path(__file__).resolve().parents[1] / "bench" / "results" / "sim
 
 
 def summary() -> str:
+    if not RESULT.exists():
+        return "It has not been run in full since it was last changed."
     found: dict[str, Any] = json.loads(RESULT.read_text())
     machine, versions = found["machine"], found["versions"]
     worlds = " and ".join(f"{number:,} worlds of {kind}" for kind, number in found["worlds"].items())
