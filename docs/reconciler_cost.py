@@ -11,8 +11,8 @@ _DAYS: Final = 30
 # A page of ListObjectVersions. Source: S3 API.
 _PAGE: Final = 1000
 
-# Assumed: seconds that a run takes on average, at the function's memory; bytes of an entry in the index; jobs at the endpoint at
-# a time; and, as in the simulation's worse worlds, how many notifications are lost.
+# Assumed: seconds that a run takes on average, at the function's memory; bytes of an entry in the index; jobs at the endpoint
+# at a time; and, as in the simulation's worse worlds, how many notifications are lost.
 _RUN_SECONDS: Final = 5
 _MEMORY_GIB: Final = 0.5
 _ENTRY_BYTES: Final = 200

@@ -68,7 +68,7 @@ _MOST: Final = {
     Fault.CALL_THROTTLED: 0.03,
     Fault.ANSWER_LOST: 0.02,
     Fault.WRITE_CONFLICT: 0.1,
-    Fault.BATCH_REFUSED_IN_PART: 0.2,
+    Fault.BATCH_REFUSED_IN_PART: 0.9,
     Fault.INDEX_LATE: 0.5,
     Fault.CLOCK_SKEWED: 0.5,
     Fault.REQUEST_EXPIRED_LOUDLY: 0.5,

@@ -35,15 +35,6 @@ class _UnconditionalTable(_Between):
         return self._client.put_item(**{**parameters, "ConditionExpression": ""})
 
 
-class _UnconditionalObjects(_Between):
-    def put_object(self, **parameters: Any) -> Any:
-        return self._client.put_object(**_without_conditions(parameters))
-
-
-def _without_conditions(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name not in ("IfMatch", "IfNoneMatch")}
-
-
 class _NoCopies(_Between):
     """Nothing is staged; `sources` remembers what would have been."""
 
@@ -105,7 +96,6 @@ def mutants() -> list[Mutant]:
     return [
         Mutant("reconciler", "nobody looks for what was lost", Parts(reconciler=False)),
         Mutant("conditional-write", "the job table is written without conditions", Parts(dynamodb=_UnconditionalTable)),
-        Mutant("conditional-name", "names of results are written without conditions", Parts(s3=_UnconditionalObjects)),
         Mutant("staged-copy", "the endpoint reads the upload itself, not a copy of its version", _no_staged_copies()),
         Mutant("outbox", "an announcement that was cut off is not made up for", Parts(outbox=_ForgetfulOutbox)),
         Mutant("dead-letters", "a message is gone after its last delivery", Parts(dead_letters=False)),
