@@ -71,13 +71,14 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         "alarm_topic": operations.alarm_topic,
         "operations": environment.operations,
     }
-    if environment.asynchronous is not None:
+    asynchronous = environment.asynchronous and environment.asynchronous.keeping_rows(environment.retention.row_seconds)
+    if asynchronous is not None:
         AsynchronousStack(
             app,
             name("Asynchronous"),
             description="Whisperstack: asynchronous transcription",
-            settings=environment.asynchronous,
-            release=release_of(environment.asynchronous),
+            settings=asynchronous,
+            release=release_of(asynchronous),
             **watched,
             **everywhere,
         )

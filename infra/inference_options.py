@@ -39,7 +39,8 @@ class AsynchronousSettings(ServedModel):
 
     default_options: of recordings whose metadata does not say otherwise.
     prompts_from_metadata: whether an upload's metadata may say what the model is prompted with.
-    job_times: what a job may take and how often it is tried; its invocation_timeout is the one above.
+    job_times: what a job may take and how often it is tried; its invocation_timeout is the one above, and how long rows are
+    kept follows the environment's retention.
     reconcile_minutes: between two searches for jobs that were lost on their way.
     """
 
@@ -55,6 +56,9 @@ class AsynchronousSettings(ServedModel):
         _require_contract(self, "asynchronous")
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
         require_range("reconcile_minutes", self.reconcile_minutes, 1, 60)
+
+    def keeping_rows(self, seconds: int | None) -> "AsynchronousSettings":
+        return replace(self, job_times=replace(self.job_times, kept=seconds))
 
     @property
     def job_variables(self) -> dict[str, str]:
@@ -120,12 +124,14 @@ class RealtimeSettings(ServedModel):
     queued_requests: how many may wait in an instance while all of its workers are busy; more are answered with 503 at once.
     idle_alarm_hours: without a request, after which someone is told that the endpoint still costs money.
     instance_hours_a_day: above which an alarm tells; None allows twelve above what the least number of instances uses.
+    captured_percent: of the requests that are kept together with their answers, recordings and all; 0 keeps none.
     """
 
     payload_bytes: int = REALTIME_PAYLOAD_BYTES
     queued_requests: int = 2
     idle_alarm_hours: int = 12
     instance_hours_a_day: float | None = None
+    captured_percent: int = 0
     scaling: ConcurrencyScalingSettings = field(default_factory=ConcurrencyScalingSettings)
     updates: UpdateSettings = field(default_factory=UpdateSettings)
 
@@ -134,6 +140,7 @@ class RealtimeSettings(ServedModel):
         require_range("payload_bytes", self.payload_bytes, 1 * MIB, 1024 * MIB)
         require_range("queued_requests", self.queued_requests, 1, 100)
         require_range("idle_alarm_hours", self.idle_alarm_hours, 1, 24)
+        require_range("captured_percent", self.captured_percent, 0, 100)
         if self.instance_hours_a_day is not None:
             require_range("instance_hours_a_day", self.instance_hours_a_day, 1, 2400)
         if self.updates.traffic is not TrafficShift.ALL_AT_ONCE and self.scaling.least_instances < 2:
@@ -152,6 +159,11 @@ class RealtimeSettings(ServedModel):
     def hours_a_day(self) -> float:
         least = 24 * self.scaling.min_instances
         return self.instance_hours_a_day if self.instance_hours_a_day is not None else least + 12
+
+    @property
+    def most_at_a_time(self) -> int:
+        """Requests that an instance takes, waiting or being answered, before it refuses one."""
+        return self.workers + self.queued_requests
 
     @property
     def target_concurrency(self) -> float:

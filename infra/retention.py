@@ -11,18 +11,23 @@ from infra.errors import require_range
 _LEAST_INTERMEDIATE_DAYS = int(DEAD_LETTERS_FOR.to_days()) + 1
 _MOST_DAYS = 3653
 
+# S3 expires objects at the midnight after, and removes what it has hidden a day later. Source: S3 user guide, "Expiring
+# objects".
+_EXPIRY_LAG_DAYS = 3
+
 
 @dataclass(frozen=True)
 class RetentionSettings:
     """Days. recordings, transcripts: what users uploaded and what they read; None keeps them until they are deleted.
 
-    intermediate_days: staged copies and the endpoint's raw output.
+    intermediate_days: staged copies and the endpoint's raw output. captured_days: requests that a real-time endpoint captures.
     """
 
     recordings_days: int | None = None
     transcripts_days: int | None = None
     intermediate_days: int = _LEAST_INTERMEDIATE_DAYS
     access_log_days: int = 90
+    captured_days: int = 30
 
     def __post_init__(self) -> None:
         for name in ("recordings_days", "transcripts_days"):
@@ -30,6 +35,7 @@ class RetentionSettings:
                 require_range(name, days, 1, _MOST_DAYS)
         require_range("intermediate_days", self.intermediate_days, _LEAST_INTERMEDIATE_DAYS, 365)
         require_range("access_log_days", self.access_log_days, 1, _MOST_DAYS)
+        require_range("captured_days", self.captured_days, 1, 365)
 
     @property
     def recordings_for(self) -> Duration | None:
@@ -42,6 +48,17 @@ class RetentionSettings:
     @property
     def intermediate_for(self) -> Duration:
         return Duration.days(self.intermediate_days)
+
+    @property
+    def captured_for(self) -> Duration:
+        return Duration.days(self.captured_days)
+
+    @property
+    def row_seconds(self) -> int | None:
+        """Of a job that has ended: until neither recording nor transcript is there. None where one of them is kept."""
+        if self.recordings_days is None or self.transcripts_days is None:
+            return None
+        return int(Duration.days(max(self.recordings_days, self.transcripts_days) + _EXPIRY_LAG_DAYS).to_seconds())
 
     @property
     def access_logs_for(self) -> Duration:

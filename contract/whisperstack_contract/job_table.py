@@ -21,6 +21,8 @@ ENDED_INDEX: Final = "ended-by-time"
 ENDED: Final = "ended"  # the index's partition key: the end state
 ENDED_AT: Final = "ended_at"  # the index's sort key: ISO 8601, UTC
 
+EXPIRES_AT: Final = "expires_at"  # a number: seconds since 1970, UTC, from when on DynamoDB deletes the row; none keeps it
+
 ADMISSION_ROW: Final = "admission"  # how much work the endpoint has been given, and how fast it is
 LISTING_ROW: Final = "listing"  # how far the search for uploads without a job has come
 _BATCH_ROW: Final = "batch:"  # which execution works on a batch, and until when it counts as alive

@@ -19,6 +19,7 @@ class JobTimes:
     first_retry, retry_factor: the wait after the first failure, and by what it grows with each further one.
     attempts: failures after which a job has failed. requeues: requests that may vanish without an answer before it has expired.
     age_limit: of a job, whatever it waits for.
+    kept: how long its row is kept after that; None for ever. It outlives the recording, which would be transcribed again.
     """
 
     request_ttl: int = ASYNC_REQUEST_TTL_SECONDS
@@ -33,9 +34,11 @@ class JobTimes:
     attempts: int = 4
     requeues: int = 4
     age_limit: int = 48 * 3600
+    kept: int | None = None
 
     def __post_init__(self) -> None:
-        if wrong := {name: value for name, value in asdict(self).items() if type(value) is not int or value < 1}:
+        times = {name: value for name, value in asdict(self).items() if (name, value) != ("kept", None)}
+        if wrong := {name: value for name, value in times.items() if type(value) is not int or value < 1}:
             raise ValueError(f"job times are {wrong}; each is a whole number of at least 1")
 
     @property

@@ -7,6 +7,7 @@ audio bucket        incoming/<name>                        uploads that are tran
 transcripts bucket  raw/<job id>/<attempt>/transcript.json  what the endpoint wrote
                     raw/batch/<execution>/<round>/<job id>.out  what a transform job wrote
                     failures/                              what the endpoint wrote when it could not
+                    captured/                              requests and answers of real-time endpoints that are told to capture
                     transcripts/<name>.{json,txt,…}        the transcript of the newest version that has one
                     errors/<name>.error.json               why the current version has none
                     versions/<job id>.{json,…}             the result of each version, current or not
@@ -34,6 +35,7 @@ BATCH_WORK_PREFIX: Final = f"{STAGED_PREFIX}batch/"
 RAW_PREFIX: Final = "raw/"
 RAW_BATCH_PREFIX: Final = f"{RAW_PREFIX}batch/"
 FAILURES_PREFIX: Final = "failures/"
+CAPTURED_PREFIX: Final = "captured/"
 TRANSCRIPTS_PREFIX: Final = "transcripts/"
 ERRORS_PREFIX: Final = "errors/"
 VERSIONS_PREFIX: Final = "versions/"

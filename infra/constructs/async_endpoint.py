@@ -3,6 +3,7 @@
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -23,7 +24,7 @@ _UPDATE_SECONDS = _BAKING_SECONDS + 2 * (DOWNLOAD_SECONDS + STARTUP_SECONDS + AS
 
 
 class AsyncEndpoint(WhisperEndpoint):
-    """key: of the topics, and of the instances' volumes where these are not encrypted by hardware.
+    """key: of topics and logs, and of the instances' volumes where these are not encrypted by hardware.
 
     alarms: makes those that undo an update.
     """
@@ -37,9 +38,10 @@ class AsyncEndpoint(WhisperEndpoint):
         settings: AsynchronousSettings,
         storage: JobStorage,
         key: kms.IKey,
+        log_retention: logs.RetentionDays,
         alarms: Alarms,
     ) -> None:
-        super().__init__(scope, construct_id, model=model, settings=settings)
+        super().__init__(scope, construct_id, model=model, settings=settings, key=key, log_retention=log_retention)
         self.success_topic = sns.Topic(self, "Succeeded", master_key=key, enforce_ssl=True)
         self.error_topic = sns.Topic(self, "Failed", master_key=key, enforce_ssl=True)
         storage.audio.grant_read_staged(model.role)

@@ -15,6 +15,7 @@ from whisperstack_contract.job_table import (
     ENDED,
     ENDED_AT,
     ENDED_INDEX,
+    EXPIRES_AT,
     PARTITION_KEY,
 )
 
@@ -32,7 +33,7 @@ class JobTable(Construct):
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key.key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True),
-            time_to_live_attribute="expires_at",
+            time_to_live_attribute=EXPIRES_AT,
             deletion_protection=removal_policy is RemovalPolicy.RETAIN,
             removal_policy=removal_policy,
         )

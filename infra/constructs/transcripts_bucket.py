@@ -9,6 +9,7 @@ from infra.constructs.data_key import DataKey
 from infra.constructs.private_bucket import PrivateBucket
 from infra.retention import RetentionSettings
 from whisperstack_contract.keys import (
+    CAPTURED_PREFIX,
     ERROR_SUFFIX,
     ERRORS_PREFIX,
     FAILURES_PREFIX,
@@ -24,6 +25,7 @@ from whisperstack_contract.keys import (
 _NAMED_BY_UPLOAD = (
     "Results are named after uploads, which users name, so the keys below this prefix cannot be listed beforehand."
 )
+_NAMED_BY_SAGEMAKER = "SageMaker names what it captures by the endpoint and the hour; no other prefix is covered."
 _NAMED_BY_JOB = "Objects below this prefix are named after jobs, and new jobs come all the time; no other prefix is covered."
 
 
@@ -41,6 +43,7 @@ class TranscriptsBucket(PrivateBucket):
         super().__init__(scope, construct_id, key=key, access_logs=access_logs, removal_policy=removal_policy)
         self.expire_objects(RAW_PREFIX, retention.intermediate_for)
         self.expire_objects(FAILURES_PREFIX, retention.intermediate_for)
+        self.expire_objects(CAPTURED_PREFIX, retention.captured_for)
         if retention.transcripts_for:
             for prefix in RESULT_PREFIXES:
                 self.expire_objects(prefix, retention.transcripts_for)
@@ -52,6 +55,13 @@ class TranscriptsBucket(PrivateBucket):
     @property
     def failures_url(self) -> str:
         return self.bucket.s3_url_for_object(FAILURES_PREFIX)
+
+    @property
+    def captured_url(self) -> str:
+        return self.bucket.s3_url_for_object(CAPTURED_PREFIX)
+
+    def grant_write_captured(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, ["s3:PutObject"], [CAPTURED_PREFIX], _NAMED_BY_SAGEMAKER)
 
     def grant_write_raw(self, grantee: iam.IRole) -> None:
         self._grant(grantee, ["s3:PutObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)

@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Sequence
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
@@ -29,11 +31,29 @@ _SERVER_ERRORS = 3
 
 
 class WhisperEndpoint(Construct):
-    """Its subclasses call `_create` once they know what is theirs alone."""
+    """Its subclasses call `_create` once they know what is theirs alone. key: of the containers' logs."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, model: WhisperModel, settings: ServedModel) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        model: WhisperModel,
+        settings: ServedModel,
+        key: kms.IKey,
+        log_retention: logs.RetentionDays,
+    ) -> None:
         super().__init__(scope, construct_id)
         self._name = _name(Stack.of(self).stack_name, settings.instance_types)
+        # SageMaker would make it itself, to be kept for ever, with nobody's key, and to be left behind.
+        self._logs = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/sagemaker/Endpoints/{self._name}",
+            retention=log_retention,
+            encryption_key=key,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         self._model, self._settings = model, settings
         self.model_digest = model.digest
 
@@ -111,6 +131,8 @@ class WhisperEndpoint(Construct):
             ),
             retain_all_variant_properties=retain_counts,
         )
+        # Until it is gone, it writes; and what it writes must find the group.
+        self._endpoint.node.add_dependency(self._logs)
 
     def _rollback_alarms(self, alarms: Alarms) -> list[cloudwatch.Alarm]:
         """They know the endpoint by its name, not by reference, because the endpoint refers to them."""
@@ -119,7 +141,7 @@ class WhisperEndpoint(Construct):
             alarms.at_least(
                 self,
                 "ServerErrors",
-                self.metric("Invocation5XXErrors", "Sum", five_minutes, of_variant=True),
+                self._server_errors(five_minutes),
                 _SERVER_ERRORS,
                 meaning="The model's container fails on requests. During an update this takes the old release back.",
             ),
@@ -131,6 +153,9 @@ class WhisperEndpoint(Construct):
                 meaning="The endpoint did not transcribe a known sample. During an update this takes the old release back.",
             ),
         ]
+
+    def _server_errors(self, period: Duration) -> cloudwatch.IMetric:
+        return self.metric("Invocation5XXErrors", "Sum", period, of_variant=True)
 
     def _grant_invoke(self, grantee: iam.IGrantable, action: str) -> None:
         grant(grantee, [action], [self.endpoint_arn])

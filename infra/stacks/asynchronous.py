@@ -61,7 +61,16 @@ class AsynchronousStack(Stack):
             network=network,
             option=InferenceOption.ASYNCHRONOUS,
         )
-        endpoint = AsyncEndpoint(self, "Endpoint", model=model, settings=settings, storage=storage, key=key, alarms=alarms)
+        endpoint = AsyncEndpoint(
+            self,
+            "Endpoint",
+            model=model,
+            settings=settings,
+            storage=storage,
+            key=key,
+            log_retention=log_retention,
+            alarms=alarms,
+        )
         BacklogScaling(self, "Scaling", endpoint=endpoint, settings=settings.scaling)
         intake = Intake(
             self,

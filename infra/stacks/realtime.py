@@ -64,7 +64,14 @@ class RealtimeStack(Stack):
             option=InferenceOption.REAL_TIME,
         )
         endpoint = RealtimeEndpoint(
-            self, "Endpoint", model=model, settings=settings, data_key=storage.key, key=key, alarms=alarms
+            self,
+            "Endpoint",
+            model=model,
+            settings=settings,
+            storage=storage,
+            key=key,
+            log_retention=log_retention,
+            alarms=alarms,
         )
         ConcurrencyScaling(self, "Scaling", endpoint=endpoint, settings=settings)
         guard = CostGuard(

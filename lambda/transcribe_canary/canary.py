@@ -29,7 +29,7 @@ _SERVING: Final = frozenset({"InService", "Updating", "SystemUpdating"})
 
 
 class Verdict(StrEnum):
-    """skipped: not asked. unanswered: no answer in time, and there was no instance that could have given one."""
+    """skipped: not asked. unanswered: no answer in time, for want of an instance, or because all had other requests."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -74,10 +74,10 @@ class Canary:
                     if error.response["Error"]["Code"] == _MODEL_ERROR:
                         return Verdict.FAILED
                     raise
+                if self.clock() >= deadline:
+                    return _given_up(error)
             else:
                 return Verdict.PASSED if _holds_the_words(answer["Body"].read()) else Verdict.FAILED
-            if self.clock() >= deadline:
-                return Verdict.FAILED
             self.pause(_POLL_SECONDS)
 
     def _ask_through(self, audio_bucket: str) -> Verdict:
@@ -119,6 +119,14 @@ def _is_busy(error: ClientError) -> bool:
     if error.response["Error"]["Code"] == _MODEL_ERROR:
         return error.response.get("OriginalStatusCode") == HTTPStatus.SERVICE_UNAVAILABLE
     return error.response["Error"]["Code"] in _BUSY
+
+
+def _given_up(error: ClientError) -> Verdict:
+    """The container refuses for want of room, or of workers: each refusal is a server error, and the alarm on those tells which.
+
+    A failure here would undo every update at a busy time.
+    """
+    return Verdict.UNANSWERED if error.response["Error"]["Code"] == _MODEL_ERROR else Verdict.FAILED
 
 
 def _holds_the_words(transcript: bytes) -> bool:

@@ -14,6 +14,7 @@ from whisperstack_contract.job_table import (
     ENDED,
     ENDED_AT,
     ENDED_INDEX,
+    EXPIRES_AT,
     PARTITION_KEY,
     RECEIVED_AT,
     WORK_SECONDS,
@@ -65,7 +66,7 @@ class JobTable:
     def create(self, job: Job, wait: int | None = None) -> bool:
         """Whether the row is new; an existing one stays as it is. wait: seconds until someone should look after it."""
         wait = self.times.intake if wait is None else wait
-        return self.rows.create(job.job_id, {**new_row(job), **_active(ActiveFor.SUBMISSION, self.now + wait)})
+        return self.rows.create(job.job_id, {**self._new_row(job), **_active(ActiveFor.SUBMISSION, self.now + wait)})
 
     def create_in_batch(self, job: Job) -> bool:
         """Whether the row of a staged job is new: the intent to transcribe it, with the place where the output will lie."""
@@ -227,6 +228,11 @@ class JobTable:
     def _in_batch(self) -> dict[str, Any]:
         deadline = self.now + self.times.batch
         return {"lost_at": deadline, **_active(ActiveFor.BATCH, deadline)}
+
+    def _new_row(self, job: Job) -> dict[str, Any]:
+        """With the time of its deletion: by then the job has ended, and what it tells of is gone."""
+        kept = self.times.kept
+        return new_row(job) | ({} if kept is None else {EXPIRES_AT: self.now + self.times.age_limit + kept})
 
     def _query(
         self, index: str, condition: str, names: Mapping[str, str], values: Mapping[str, Any], **more: Any

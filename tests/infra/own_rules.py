@@ -21,6 +21,7 @@ ON_EVERYTHING = {
 # Names that a person or another resource must know beforehand: (type, property) → why.
 PHYSICAL_NAMES = {
     ("AWS::SageMaker::Endpoint", "EndpointName"): "made from what replaces it; docs/decisions/0022",
+    ("AWS::Logs::LogGroup", "LogGroupName"): "SageMaker writes into the group of that name",
     ("AWS::ApplicationAutoScaling::ScalingPolicy", "PolicyName"): "required, and unique below its target only",
     ("AWS::SSM::Parameter", "Name"): "callers find the endpoint's changing name under it",
 }

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from infra.environments import Environment, find_environment
+from model_build.catalogue import SIZES
 from tests.infra.synthesized import ROOT, synthesize
 
 DIGEST = "0" * 64
@@ -158,6 +159,35 @@ def test_server_errors_and_a_failed_canary_undo_an_update(asynchronous):
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
         assert dimensions["EndpointName"] == endpoint["EndpointName"], "a reference would close a circle"
         assert alarm["TreatMissingData"] == "notBreaching", "an alarm that has no data must not block an update"
+
+
+def test_instances_have_the_time_that_the_largest_model_needs_to_be_there(syntheses):
+    """At 5 MB a second, a fraction of what S3 gives an instance, and as much again for unpacking."""
+    largest = max(size.state_bytes for size in SIZES)
+    for synthesis in syntheses.values():
+        for template in synthesis.templates:
+            for config in template.resources("AWS::SageMaker::EndpointConfig"):
+                (variant,) = config["ProductionVariants"]
+                # Source: CreateEndpointConfig API: both at most an hour.
+                assert largest / 5e6 <= variant["ModelDataDownloadTimeoutInSeconds"] <= 3600
+                assert 300 <= variant["ContainerStartupHealthCheckTimeoutInSeconds"] <= 3600
+
+
+@pytest.mark.parametrize("stack", ["asynchronous", "realtime"])
+def test_containers_log_into_a_group_that_is_encrypted_forgets_and_goes_with_the_endpoint(syntheses, stack):
+    template = getattr(syntheses["staging"], stack)
+    (name, group), *none = [
+        (name, resource)
+        for name, resource in template.body["Resources"].items()
+        if resource["Type"] == "AWS::Logs::LogGroup" and "LogGroupName" in resource["Properties"]
+    ]
+    assert none == []
+    endpoint = next(r for r in template.body["Resources"].values() if r["Type"] == "AWS::SageMaker::Endpoint")
+    assert group["Properties"]["LogGroupName"] == f"/aws/sagemaker/Endpoints/{endpoint['Properties']['EndpointName']}"
+    assert group["Properties"]["RetentionInDays"] == 90
+    assert "DataKey" in json.dumps(group["Properties"]["KmsKeyId"])
+    assert group["DeletionPolicy"] == "Delete"
+    assert name in endpoint["DependsOn"], "what it writes must find the group, and it writes until it is gone"
 
 
 @pytest.fixture(scope="session")

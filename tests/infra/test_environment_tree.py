@@ -96,6 +96,7 @@ def test_batch_settings_that_cannot_work_are_refused(change, told):
     [
         ({"payload_bytes": 1000}, r"payload_bytes is 1000; it must be 1048576 to"),
         ({"queued_requests": 0}, r"queued_requests is 0; it must be 1 to 100"),
+        ({"captured_percent": 101}, r"captured_percent is 101; it must be 0 to 100"),
         ({"idle_alarm_hours": 25}, r"idle_alarm_hours is 25; it must be 1 to 24"),
         ({"instance_hours_a_day": 0}, r"instance_hours_a_day is 0"),
         ({"instance_type": "ml.m5.large"}, r"hardware is gpu, but ml.m5.large has no GPU"),

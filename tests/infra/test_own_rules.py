@@ -59,7 +59,9 @@ BREAKAGES = {
     "an_alarm_on_every_dead_letter_queue": lambda r: r.pop(
         next(n for n, a in of_type(r, "AWS::CloudWatch::Alarm") if a["MetricName"] == "ApproximateNumberOfMessagesVisible")
     ),
-    "encrypted_logs_that_expire_for_every_function": lambda r: _first(r, "Logs::LogGroup").pop("RetentionInDays"),
+    "encrypted_logs_that_expire_for_every_function": lambda r: [
+        group.pop("RetentionInDays") for _, group in of_type(r, "AWS::Logs::LogGroup")
+    ],
     "traces_of_every_function": lambda r: _first(r, "Lambda::Function").pop("TracingConfig"),
     "no_managed_policies": lambda r: _first(r, "IAM::Role").update(
         ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]

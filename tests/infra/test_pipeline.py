@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from infra.environments import find_environment
+from infra.retention import RetentionSettings
 from reconcile_jobs.settings import Settings as ReconcileSettings
 from record_result.settings import Settings as RecordSettings
 from submit_transcription.settings import Settings as SubmitSettings
@@ -128,6 +130,16 @@ def test_all_functions_agree_on_times_and_slots(asynchronous):
     functions = [*FUNCTIONS, "ReconciliationReconcile"]
     for name in ("WHISPERSTACK_JOB_TIMES", "WHISPERSTACK_ENDPOINT_SLOTS"):
         assert len({variables(asynchronous, function)[name] for function in functions}) == 1
+
+
+@pytest.mark.parametrize(
+    ("recordings", "transcripts", "days"), [(None, None, None), (30, None, None), (None, 30, None), (30, 400, 403), (90, 7, 93)]
+)
+def test_rows_are_kept_as_long_as_the_longer_lived_of_recording_and_transcript(recordings, transcripts, days):
+    kept = RetentionSettings(recordings_days=recordings, transcripts_days=transcripts).row_seconds
+    assert kept == (None if days is None else days * 24 * 3600)
+    settings = find_environment("dev").asynchronous.keeping_rows(kept)
+    assert JobTimes.from_json(settings.job_variables["WHISPERSTACK_JOB_TIMES"]).kept == kept
 
 
 def test_whoever_ends_a_job_is_done_with_announcing_it_before_another_may(asynchronous):

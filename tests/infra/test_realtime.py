@@ -40,6 +40,7 @@ def several(tmp_path_factory):
         workers=2,
         alternatives=("ml.g6.xlarge", "ml.g4dn.xlarge"),
         queued_requests=5,
+        captured_percent=20,
         payload_bytes=6_291_456,
         scaling=ConcurrencyScalingSettings(
             min_instances=4,
@@ -107,6 +108,19 @@ def test_nothing_that_is_said_to_it_is_kept(realtime):
     assert [arn.split(">")[1] for arn in realtime.allowed("Model", "s3:GetObject")] == [f"/models/{'0' * 64}/model.tar.gz"]
 
 
+def test_what_is_captured_where_that_is_asked_for_is_encrypted_and_expires(full, several):
+    capture = full.resource(CONFIG)["DataCaptureConfig"]
+    assert (capture["EnableCapture"], capture["InitialSamplingPercentage"]) == (True, 20)
+    assert {option["CaptureMode"] for option in capture["CaptureOptions"]} == {"Input", "Output"}
+    assert "DataKey" in json.dumps(capture["KmsKeyId"])
+    prefix = capture["DestinationS3Uri"]["Fn::Join"][1][-1]
+    assert prefix == "/captured/"
+    assert [arn.split(">")[1] for arn in full.allowed("Model", "s3:PutObject")] == [f"{prefix}*"]
+    rules = several.storage.resource("AWS::S3::Bucket", "Transcripts")["LifecycleConfiguration"]["Rules"]
+    (rule,) = [rule for rule in rules if rule.get("Prefix") == prefix.removeprefix("/")]
+    assert rule["ExpirationInDays"] == 30
+
+
 def test_scaling_is_set_by_the_environment(full):
     target = full.resource(TARGET)
     assert (target["MinCapacity"], target["MaxCapacity"]) == (2, 9)
@@ -151,8 +165,32 @@ def test_an_update_keeps_the_instances_and_moves_requests_as_the_environment_say
 def test_server_errors_and_a_failed_canary_undo_an_update(realtime):
     endpoint = realtime.resource(ENDPOINT)
     names = [alarm["AlarmName"]["Ref"] for alarm in endpoint["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]]
-    watching = [realtime.body["Resources"][name]["Properties"] for name in names]
-    assert [alarm["MetricName"] for alarm in watching] == ["Invocation5XXErrors", "CanariesFailed"]
+    errors, canary = [realtime.body["Resources"][name]["Properties"] for name in names]
+    watched = {each["MetricStat"]["Metric"]["MetricName"] for each in errors["Metrics"] if "MetricStat" in each}
+    assert (watched, canary["MetricName"]) == ({"Invocation5XXErrors", "ConcurrentRequestsPerModel"}, "CanariesFailed")
+    for alarm in (errors, canary):
+        assert alarm["TreatMissingData"] == "notBreaching", "an alarm that has no data must not block an update"
+        assert endpoint["EndpointName"] in json.dumps(alarm), "a reference would close a circle"
+
+
+def formula(alarm):
+    """Its expression, and by their names in it the metrics."""
+    (expression,) = [each["Expression"] for each in alarm["Metrics"] if "Expression" in each]
+    stats = {each["Id"]: each["MetricStat"] for each in alarm["Metrics"] if "MetricStat" in each}
+    return expression, {name: (stat["Metric"]["MetricName"], stat["Stat"], stat["Period"]) for name, stat in stats.items()}
+
+
+@pytest.mark.parametrize(("stack", "workers", "queued"), [("Realtime-pytorch", 1, 2), ("Realtime-huggingface", 2, 5)])
+def test_server_errors_of_an_overloaded_endpoint_undo_no_update_and_are_told_as_overload(several, stack, workers, queued):
+    template = several.stacks[stack]
+    expression, metrics = formula(template.resource("AWS::CloudWatch::Alarm", "EndpointServerErrors"))
+    assert expression == f"IF(FILL(atATime, 0) < {workers + queued}, errors, 0)"
+    assert metrics["errors"] == ("Invocation5XXErrors", "Sum", 300)
+    assert metrics["atATime"] == ("ConcurrentRequestsPerModel", "Maximum", 300)
+    told = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
+    assert (int(told["MMS_DEFAULT_WORKERS_PER_MODEL"]), int(told["MMS_JOB_QUEUE_SIZE"])) == (workers, queued)
+    overloaded = template.resource("AWS::CloudWatch::Alarm", "EndpointOverloaded")
+    assert (overloaded["MetricName"], overloaded["Threshold"]) == ("ConcurrentRequestsPerModel", workers + queued)
 
 
 def test_a_canary_asks_by_the_clock_and_when_the_endpoint_changes_and_may_do_nothing_else(realtime):

@@ -55,6 +55,7 @@ def test_more_workers_than_processors_are_refused():
         ({"recordings_days": 0}, r"recordings_days is 0; it must be 1 to 3653"),
         ({"transcripts_days": 3654}, r"transcripts_days is 3654"),
         ({"access_log_days": 0}, r"access_log_days is 0"),
+        ({"captured_days": 366}, r"captured_days is 366; it must be 1 to 365"),
     ],
 )
 def test_retention_that_cannot_work_is_refused(change, told):

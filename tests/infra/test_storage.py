@@ -8,6 +8,7 @@ import pytest
 from infra.environments import find_environment
 from infra.retention import RetentionSettings
 from tests.infra.synthesized import synthesize
+from whisperstack_contract.job_times import JobTimes
 
 BUCKETS = ["Audio", "Transcripts", "Models", "AccessLogs"]
 ENTRUSTED = ["Audio", "Transcripts", "Models"]
@@ -69,7 +70,7 @@ def test_intermediate_objects_expire_with_their_versions(storage, name, prefix):
 def test_uploads_and_results_and_models_never_expire(storage):
     for name in ENTRUSTED:
         for prefix, rule in rules(storage, name).items():
-            assert ("ExpirationInDays" in rule) == (prefix in {"staged/", "raw/", "failures/"}), (name, prefix)
+            assert ("ExpirationInDays" in rule) == (prefix in {"staged/", "raw/", "failures/", "captured/"}), (name, prefix)
 
 
 def test_only_the_audio_bucket_sends_events_and_without_a_custom_resource(storage):
@@ -163,11 +164,14 @@ READ = {
 
 
 def test_recordings_and_results_expire_where_the_environment_says_so(tmp_path):
-    retention = RetentionSettings(recordings_days=30, transcripts_days=400, intermediate_days=20)
-    storage = synthesize(dataclasses.replace(find_environment("dev"), retention=retention), tmp_path).storage
+    retention = RetentionSettings(recordings_days=30, transcripts_days=400, intermediate_days=20, captured_days=5)
+    synthesis = synthesize(dataclasses.replace(find_environment("dev"), retention=retention), tmp_path)
+    storage = synthesis.storage
     assert expiring(storage, "Audio") == {"staged/": 20, "incoming/": 30}
     results = {prefix.removeprefix("/").removesuffix("*"): 400 for prefix in READ}
-    assert expiring(storage, "Transcripts") == {"raw/": 20, "failures/": 20, **results}
+    assert expiring(storage, "Transcripts") == {"raw/": 20, "failures/": 20, "captured/": 5, **results}
+    told = synthesis.asynchronous.resource("AWS::Lambda::Function", "IntakeSubmit")["Environment"]["Variables"]
+    assert JobTimes.from_json(told["WHISPERSTACK_JOB_TIMES"]).kept == 403 * 24 * 3600, "rows outlive what they tell of"
 
 
 def test_intermediate_objects_outlive_the_last_day_of_a_dead_letter(storage, asynchronous):

@@ -1,14 +1,16 @@
 """From an upload to a request to the endpoint."""
 
+import dataclasses
 import time
 
 import pytest
 from botocore.stub import Stubber
 
 from submit_transcription import handler
-from tests.unit.pipeline import AUDIO_BUCKET, ENDPOINT, Pipeline, object_created
+from tests.unit.pipeline import AUDIO_BUCKET, ENDPOINT, TIMES, Pipeline, object_created
 from tests.unit.strange_keys import STRANGE_KEYS
 from tests.unit.wire import Wire
+from whisperstack_contract import variables
 from whisperstack_contract.jobs import SourceVersion, job_id
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -42,6 +44,21 @@ def test_an_upload_is_copied_and_sent_to_the_endpoint(pipeline: Pipeline, submit
     assert float(row["lost_at"]) == pytest.approx(time.time() + 21600 + 1800 + 900, abs=60)
     assert float(row["deadline"]) < float(row["lost_at"])
     assert pipeline.active_jobs() == [job]
+
+
+@pytest.mark.parametrize("kept", [None, 400 * 24 * 3600])
+def test_a_row_is_deleted_once_what_it_tells_of_is_gone_and_never_where_that_is_kept(
+    pipeline: Pipeline, submit, monkeypatch, kept: int | None
+):
+    monkeypatch.setenv(variables.JOB_TIMES, dataclasses.replace(TIMES, kept=kept).to_json())
+    source = pipeline.upload("incoming/a.mp3")
+    submit(object_created(source))
+
+    row = pipeline.row(source)
+    assert ("expires_at" in row) is (kept is not None)
+    if kept is not None:
+        latest_end = time.time() + TIMES.age_limit
+        assert float(row["expires_at"]) == pytest.approx(latest_end + kept, abs=60)
 
 
 def test_the_intent_is_written_before_the_endpoint_is_called(pipeline: Pipeline, submit, wire: Wire):
