@@ -26,7 +26,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench bench-startup speech-detection synth preflight deploy build docs snapshots check-docs refresh-images clean lock setup setup-synth
+.PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench bench-startup speech-detection synth preflight deploy destroy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -149,6 +149,10 @@ deploy: setup ## the preflight, storage, then the model artefact, then the rest 
 	@$(CDK) deploy Whisperstack-$(ENV)-Storage -c env=$(ENV)
 	@$(PY) -m model_build publish --env $(ENV)
 	@$(CDK) deploy --all -c env=$(ENV)
+
+destroy: setup ## take ENV down: shows what goes and what stays, then asks   [ENV=dev] [DRY_RUN=1]
+	@test "$(ENV)" != local || { echo "ENV=local is in the embedded AWS, which takes everything with it when it ends"; exit 2; }
+	@$(PY) -m operations destroy --env $(ENV) $(if $(DRY_RUN),--dry-run)
 
 # --- set-up -----------------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import typer
 
 from operations.dead_letters import DeadLetters, redrive_dead_letters
 from operations.deployment import Deployment
+from operations.destroy_command import destroy_command
 from operations.erase_command import erase_command
 from operations.errors import OperationsError, explained
 from operations.finding import find_jobs
@@ -42,6 +43,7 @@ def status(subject: SubjectArgument, environment: EnvironmentOption = "dev") -> 
 
 
 app.command("erase")(erase_command)
+app.command("destroy")(destroy_command)
 
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]

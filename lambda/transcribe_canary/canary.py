@@ -122,7 +122,7 @@ def _is_busy(error: ClientError) -> bool:
 
 
 def _given_up(error: ClientError) -> Verdict:
-    """The container refuses for want of room, or of workers: each refusal is a server error, and the alarm on those tells which.
+    """The container refuses for want of room or of workers: each refusal is a server error, and that alarm tells which.
 
     A failure here would undo every update at a busy time.
     """

@@ -17,11 +17,13 @@ from whisperstack_contract.jobs import SourceVersion, job_id
 # The ready-made policies, each attached to a role of a user: output of the storage stack → the role's name.
 USERS = {"UploaderPolicyArn": "uploader", "ReaderPolicyArn": "reader"}
 
+LAST = ("test_least_privilege", "test_destroy")
+
 
 class Pipeline:
     """Uploads, and what is announced of them. It uploads and reads under the ready-made policies.
 
-    roles: of the deployed product and of its users, physical name → logical id.
+    roles: of the deployed product and of its users, physical name → stack and logical id.
     """
 
     def __init__(self, aws, deployment):
@@ -105,8 +107,8 @@ class Pipeline:
 
 
 def pytest_collection_modifyitems(items):
-    """What looks back on the other tests comes last."""
-    items.sort(key=lambda item: item.path.stem == "test_least_privilege")
+    """What looks back on the other tests comes after them, and what takes the product down comes last."""
+    items.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ _BY_CHANCE = 3
 
 
 class Grant(NamedTuple):
-    """One action on one ARN, wildcards as in the policy. role: the logical id, without the digits that the CDK adds."""
+    """One action on one ARN, wildcards as in the policy. role: stack and logical id, without what the CDK adds to both."""
 
     role: str
     action: str
@@ -38,7 +38,7 @@ def read_grants(aws, roles):
 
 
 def deployed_roles(aws):
-    """Physical name → logical id, without the CDK's digits, of every role that a stack of ours made."""
+    """Physical name → such as 'Batch/ModelRole', of every role that a stack of ours made; stacks have roles of the same name."""
     cloudformation = aws.client("cloudformation")
     roles = {}
     for stack in cloudformation.describe_stacks()["Stacks"]:
@@ -47,7 +47,8 @@ def deployed_roles(aws):
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackName"])
         for resource in (each for page in pages for each in page["StackResourceSummaries"]):
             if resource["ResourceType"] == "AWS::IAM::Role":
-                roles[resource["PhysicalResourceId"]] = re.sub(r"[0-9A-F]{8}$", "", resource["LogicalResourceId"])
+                role = re.sub(r"[0-9A-F]{8}$", "", resource["LogicalResourceId"])
+                roles[resource["PhysicalResourceId"]] = f"{stack['StackName'].split('-', 2)[2]}/{role}"
     return roles
 
 

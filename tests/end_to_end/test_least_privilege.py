@@ -12,18 +12,25 @@ from tests.end_to_end.grants import covered_by, is_wider_than_used, read_calls, 
 # (role, action), with wildcards → who needs what nothing calls here. All but the last are calls of AWS services for the role.
 UNCALLED = {
     ("*", "kms:*"): "S3, SQS, SNS, DynamoDB and SageMaker call KMS; the embedded AWS encrypts nothing",
-    ("*Role", "logs:*"): "Lambda and SageMaker write logs",
-    ("*Role", "xray:*"): "Lambda writes traces",
-    ("*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
-    ("ReconciliationReconcileRole", "*"): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
-    ("ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
-    ("ModelRole", "ecr:*"): "SageMaker fetches the image",
-    ("ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
+    ("*/*Role", "logs:*"): "Lambda and SageMaker write logs",
+    ("*/*Role", "xray:*"): "Lambda writes traces",
+    ("*/*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
+    (
+        "Asynchronous/ReconciliationReconcileRole",
+        "*",
+    ): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
+    ("Asynchronous/ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
+    ("*/ModelRole", "ecr:*"): "SageMaker fetches the image",
+    ("*/ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
 }
 
 # (role, action, what the ARN ends with) → why it is not narrower.
 WIDER = {
-    ("CanaryTranscribeRole", "s3:GetObject", "*/raw/canary/*"): "a folder of canaries only, whose names begin alike",
+    (
+        "Asynchronous/CanaryTranscribeRole",
+        "s3:GetObject",
+        "*/raw/canary/*",
+    ): "a folder of canaries only, whose names begin alike",
 }
 
 

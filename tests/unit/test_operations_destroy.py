@@ -1,0 +1,195 @@
+"""`python -m operations destroy`: an environment goes with all that costs money; one that keeps its data keeps all of it."""
+
+import json
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+from typer.testing import CliRunner
+
+from operations.cli import app
+from operations.teardown import Teardown, find_stacks
+from tests.unit.pipeline import REGION
+
+STORAGE, USING, BATCH, OTHER = (
+    *(f"Whisperstack-dev-{name}" for name in ("Storage", "Asynchronous", "Batch")),
+    "Whisperstack-dev2-Storage",
+)
+
+
+def storage(name, policy):
+    bucket = {"Type": "AWS::S3::Bucket", "DeletionPolicy": policy}
+    topic = {"Type": "AWS::SNS::Topic", "DeletionPolicy": policy}
+    outputs = {"Exported": {"Value": {"Ref": "Topic"}, "Export": {"Name": f"{name}:Topic"}}}
+    return {"Resources": {"AudioBucket": bucket, "AccessLogsBucket": bucket, "Topic": topic}, "Outputs": outputs}
+
+
+USES_STORAGE = {
+    "Resources": {
+        "Parameter": {
+            "Type": "AWS::SSM::Parameter",
+            "Properties": {"Name": "topic", "Type": "String", "Value": {"Fn::ImportValue": f"{STORAGE}:Topic"}},
+        }
+    }
+}
+
+
+@pytest.fixture
+def deploy(monkeypatch):
+    """Deploys storage, with a policy for its deletion, and what uses it; returns the names of storage's buckets."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+    def stacks(policy="Delete", *, protected=False):
+        cloudformation, s3 = boto3.client("cloudformation"), boto3.client("s3")
+        templates = {STORAGE: storage(STORAGE, policy), USING: USES_STORAGE, OTHER: storage(OTHER, "Delete")}
+        for name, template in templates.items():
+            options = {"EnableTerminationProtection": protected and name == STORAGE}
+            cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template), **options)
+        resources = cloudformation.describe_stack_resources(StackName=STORAGE)["StackResources"]
+        buckets = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::S3::Bucket"]
+        for bucket in buckets:
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+            for body in (b"first", b"second"):
+                s3.put_object(Bucket=bucket, Key="incoming/talk.mp3", Body=body)
+            s3.delete_object(Bucket=bucket, Key="incoming/talk.mp3")
+        return buckets
+
+    # A new session for every mock would read every service model again.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}):
+        yield stacks
+
+
+def deployed():
+    return {stack["StackName"] for stack in boto3.client("cloudformation").describe_stacks()["Stacks"]}
+
+
+def buckets_left():
+    return {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]}
+
+
+def run(*arguments, answer=None):
+    return CliRunner().invoke(app, ["destroy", "--env", "dev", *arguments], input=answer, catch_exceptions=False)
+
+
+def test_an_environment_goes_with_every_version_in_its_buckets_and_its_namesake_stays(deploy):
+    buckets = deploy()
+    ended = run(answer="dev\n")
+    assert ended.exit_code == 0, ended.stderr
+    assert deployed() == {OTHER}
+    assert not set(buckets) & buckets_left()
+    assert "6 object versions" in ended.stderr
+    assert "Nothing of dev is left that costs money." in ended.stderr
+
+
+def test_stacks_go_after_those_that_need_them(deploy):
+    deploy()
+    cloudformation = boto3.client("cloudformation")
+    waves = Teardown("dev", find_stacks(cloudformation, "dev"), {}).waves
+    assert [[stack.name for stack in wave] for wave in waves] == [[USING], [STORAGE]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "protected", "why"), [("Retain", False, "it retains Bucket, Topic"), ("Delete", True, "prot")]
+)
+def test_what_keeps_its_data_stays_in_full_and_the_rest_goes(deploy, policy, protected, why):
+    buckets = deploy(policy, protected=protected)
+    ended = run("--yes")
+    assert ended.exit_code == 0, ended.stderr
+    assert deployed() == {STORAGE, OTHER}
+    for bucket in buckets:
+        listed = boto3.client("s3").list_object_versions(Bucket=bucket)
+        assert (len(listed["Versions"]), len(listed["DeleteMarkers"])) == (2, 1)
+    assert f"stays  {STORAGE}: " in ended.stderr
+    assert why in ended.stderr
+
+
+@pytest.mark.parametrize("answer", ["yes\n", "prod\n"])
+def test_only_the_environments_name_is_an_answer(deploy, answer):
+    deploy()
+    before = buckets_left()
+    ended = run(answer=answer)
+    assert (ended.exit_code, deployed(), buckets_left()) == (2, {STORAGE, USING, OTHER}, before)
+    assert "is not 'dev'; nothing was done" in ended.stderr
+
+
+def test_a_dry_run_shows_what_would_go_and_does_nothing(deploy):
+    deploy()
+    before = buckets_left()
+    ended = run("--dry-run")
+    assert (ended.exit_code, deployed(), buckets_left()) == (0, {STORAGE, USING, OTHER}, before)
+    assert f"goes   {STORAGE}, with everything in its 2 buckets" in ended.stderr
+    assert f"goes   {USING}\n" in ended.stderr
+
+
+def test_an_environment_that_is_not_deployed_is_a_sentence(deploy):  # noqa: ARG001  # the account must be there
+    ended = run("--yes")
+    assert ended.exit_code == 2
+    assert "no stack Whisperstack-dev-… is in this account and region" in ended.stderr
+
+
+def test_logs_of_containers_that_were_made_again_go_and_those_of_others_stay(deploy):
+    deploy()
+    logs = boto3.client("logs")
+    for environment in ("dev", "dev2"):
+        logs.create_log_group(logGroupName=f"/aws/sagemaker/Endpoints/whisperstack-{environment}-asynchronous-0a1b2c3d")
+    run("--yes")
+    left = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
+    assert left == ["/aws/sagemaker/Endpoints/whisperstack-dev2-asynchronous-0a1b2c3d"]
+
+
+def test_a_bucket_that_fills_again_before_it_is_deleted_is_emptied_again(deploy):
+    """As access logs do, which come late. moto deletes full buckets, so CloudFormation's first answer is put in its place."""
+    buckets = deploy()
+    clients = {service: boto3.client(service) for service in ("cloudformation", "s3")}
+    events, ok = clients["cloudformation"].meta.events, SimpleNamespace(status_code=200)
+    failed = {"StackName": STORAGE, "StackStatus": "DELETE_FAILED"}
+    answers = {"DeleteStack": [{}], "DescribeStacks": [{"Stacks": [failed]}]}
+
+    def refuse_once(model, params, **_):
+        if not params["body"]["StackName"].startswith(
+            (STORAGE, f"arn:aws:cloudformation:{REGION}:123456789012:stack/{STORAGE}")
+        ):
+            return None
+        if not answers[model.name]:
+            return None
+        clients["s3"].put_object(Bucket=buckets[1], Key="AccessLogs/late", Body=b"log")
+        return ok, answers[model.name].pop()
+
+    teardown = Teardown("dev", find_stacks(clients["cloudformation"], "dev"), clients)
+    for operation in answers:
+        events.register(f"before-call.cloudformation.{operation}", refuse_once)
+    removed = [sum(teardown.delete_with_contents(wave)) for wave in teardown.waves]
+    assert removed == [0, 6 + 2]
+    assert deployed() == {OTHER}
+
+
+def test_transform_jobs_of_the_environment_are_ended_and_those_of_others_are_not(deploy):
+    deploy()
+    model = {
+        "ExecutionRoleArn": "arn:aws:iam::123456789012:role/r",
+        "PrimaryContainer": {"Image": "i", "ModelDataUrl": "s3://b/k"},
+    }
+    template = {"Resources": {"Model": {"Type": "AWS::SageMaker::Model", "Properties": model}}}
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(StackName=BATCH, TemplateBody=json.dumps(template))
+    (ours,) = [r["PhysicalResourceId"] for r in cloudformation.describe_stack_resources(StackName=BATCH)["StackResources"]]
+    sagemaker = boto3.client("sagemaker")
+    clients = {"cloudformation": cloudformation, "sagemaker": sagemaker, "stepfunctions": boto3.client("stepfunctions")}
+    with Stubber(sagemaker) as stub:
+        names = {"ours": ours.rpartition("/")[2], "theirs": "another-model"}
+        summary = {"TransformJobArn": "a" * 20, "CreationTime": 0, "TransformJobStatus": "InProgress"}
+        listed = [{"TransformJobName": name, **summary} for name in names]
+        stub.add_response("list_transform_jobs", {"TransformJobSummaries": listed}, {"StatusEquals": "InProgress"})
+        for name, used in names.items():
+            described = {**summary, "TransformJobName": name, "ModelName": used, "TransformInput": {}, "TransformResources": {}}
+            described["TransformInput"] = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://b"}}}
+            described["TransformResources"] = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
+            stub.add_response("describe_transform_job", described, {"TransformJobName": name})
+            if name == "ours":
+                stub.add_response("stop_transform_job", {}, {"TransformJobName": name})
+        assert Teardown("dev", find_stacks(cloudformation, "dev"), clients).stop_batches() == 1
+        stub.assert_no_pending_responses()
