@@ -36,6 +36,7 @@ from whisperstack_contract.options import OPTIONS_BY_NAME, PROMPT_OPTIONS, Trans
 from whisperstack_contract.warning_codes import WARNINGS
 
 DOCS: Final = Path(__file__).resolve().parent
+_HOURS_A_MONTH: Final = 730
 _NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
 
 
@@ -152,7 +153,30 @@ def security() -> str:
 
 
 def costs() -> str:
-    """The page as it is written by hand, with the price of idle instances put in."""
+    """The page as it is written by hand, with the prices of idle and of standing instances put in."""
+    return _put(_with_table("costs.md", "idle tail", _idle_tail()), "costs.md", "real time", _real_time())
+
+
+def _real_time() -> str:
+    """What real-time endpoints cost, which never rest. A month has 730 hours, as on AWS's own pages."""
+    rows = []
+    for name in environment_names():
+        environment = find_environment(name)
+        for endpoint, settings in environment.realtime.items():
+            price = instance_price(settings.instance_type, environment.operations.instance_price_usd)
+            least, most = settings.scaling.least_instances, settings.scaling.max_instances
+            told = ["?"] * 3
+            if price is not None:
+                told = [f"{price:.3f}", f"{least * price * _HOURS_A_MONTH:,.0f}", f"{most * price * _HOURS_A_MONTH:,.0f}"]
+            rows.append(f"| {name} | {endpoint} | {settings.instance_type} | {least} to {most} | {' | '.join(told)} |")
+    head = [
+        "| environment | endpoint | instance | instances | USD per hour of one | USD per month at least | at most |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *rows])
+
+
+def _idle_tail() -> str:
     prices = read_prices()
     rows = []
     for name in environment_names():
@@ -171,6 +195,7 @@ def costs() -> str:
         "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
         "|---|---|---|---|---|---|",
     ]
+<<<<<<< HEAD
     text = _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
     return _put(text, "costs.md", "reconciler", reconciler_cost_table())
 
@@ -179,6 +204,9 @@ def reliability() -> str:
     """The page as it is written by hand, with the table of faults, and what the simulation found last."""
     text = _with_table("reliability.md", "faults", faults_table())
     return _put(text, "reliability.md", "simulation", simulation_summary())
+=======
+    return "\n".join([*head, *rows])
+>>>>>>> e776a22 (Docs of the exit, prices of real time, deletion policies of every template)
 
 
 @cache

@@ -38,7 +38,7 @@ def read_grants(aws, roles):
 
 
 def deployed_roles(aws):
-    """Physical name → such as 'Batch/ModelRole', of every role that a stack of ours made; stacks have roles of the same name."""
+    """Physical name → such as 'Batch/ModelRole', of every role that a stack of ours made; several have a ModelRole."""
     cloudformation = aws.client("cloudformation")
     roles = {}
     for stack in cloudformation.describe_stacks()["Stacks"]:

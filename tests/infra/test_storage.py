@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from infra.environments import find_environment
+from infra.environments import environment_names, find_environment
 from infra.retention import RetentionSettings
 from tests.infra.synthesized import synthesize
 from whisperstack_contract.job_times import JobTimes
@@ -119,18 +119,31 @@ def test_announcements_are_encrypted_and_refuse_to_be_published_without_tls(stor
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-@pytest.mark.parametrize(("environment", "policy"), [("local", "Delete"), ("dev", "Delete"), ("prod", "Retain")])
-def test_data_survives_the_deletion_of_its_stack_only_where_the_environment_says_so(syntheses, environment, policy):
+@pytest.mark.parametrize("environment", environment_names())
+def test_data_survives_the_deletion_of_its_stack_only_where_the_environment_says_so(syntheses, environment):
+    policy = "Retain" if find_environment(environment).retain_data else "Delete"
     resources = syntheses[environment].storage.body["Resources"].values()
     stateful = {"AWS::S3::Bucket", "AWS::KMS::Key", "AWS::DynamoDB::Table", "AWS::SNS::Topic"}
-    kept = [resource for resource in resources if resource["Type"] in stateful]
-    assert len(kept) == 7
-    assert {(resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) for resource in kept} == {(policy, policy)}
+    held = [resource for resource in resources if resource["Type"] in stateful]
+    assert len(held) == 7
+    assert {(resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) for resource in held} == {(policy, policy)}
     table = syntheses[environment].storage.resource("AWS::DynamoDB::Table")
     assert table["DeletionProtectionEnabled"] is (policy == "Retain")
 
 
-@pytest.mark.parametrize(("environment", "protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_nothing_else_is_left_behind_by_any_stack(everywhere):
+    """What CloudFormation leaves would go on to cost money, and stand in the way of the next deployment where it has a name."""
+    for environment, synthesis in everywhere.items():
+        for name, template in synthesis.stacks.items():
+            left = [
+                logical_id
+                for logical_id, resource in template.body["Resources"].items()
+                if resource.get("DeletionPolicy", "Delete") != "Delete"
+            ]
+            assert len(left) == (7 if (environment, name) == ("prod", "Storage") else 0), (environment, name, left)
+
+
+@pytest.mark.parametrize(("environment", "protected"), [("local", False), ("dev", False), ("staging", False), ("prod", True)])
 def test_the_stack_that_keeps_data_cannot_be_deleted_by_mistake(syntheses, environment, protected):
     storage = syntheses[environment].storage
     artefact = json.loads((storage.path.parent / "manifest.json").read_text())["artifacts"][
