@@ -93,6 +93,42 @@ def test_everything_on_the_dashboard_is_published_under_those_dimensions(synthes
         assert options.get("stat", "Average") in statistics, name
 
 
+@pytest.mark.parametrize(
+    ("stack", "shown"),
+    [
+        (
+            "asynchronous",
+            {
+                *("ApproximateBacklogSize", "ApproximateAgeOfOldestRequest", "Instances", "InstanceHoursToday"),
+                *("JobsSubmitted", "JobsSucceeded", "JobsFailed", "JobsRejected"),
+                *("TotalProcessingTime p50", "TotalProcessingTime p95", "TimeInBacklog p50", "TimeInBacklog p95"),
+                "ApproximateNumberOfMessagesVisible",
+            },
+        ),
+        (
+            "realtime",
+            {
+                *("Invocations", "Invocation4XXErrors", "Invocation5XXErrors", "ConcurrentRequestsPerModel"),
+                *("Instances", "InstanceHoursToday", "ModelLatency p50", "ModelLatency p95"),
+                *("OverheadLatency p50", "OverheadLatency p95"),
+            },
+        ),
+    ],
+)
+def test_the_dashboard_shows_at_a_glance_what_waits_runs_fails_and_costs(syntheses, stack, shown):
+    template = getattr(syntheses["staging"], stack)
+    parts = template.resource("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Join"][1]
+    widgets = json.loads("".join(part if isinstance(part, str) else "x" for part in parts))["widgets"]
+    rows = [metric for widget in widgets for metric in widget["properties"].get("metrics", [])]
+    found = {f"{row[1]} {row[-1].get('stat', '')}" for row in rows if isinstance(row[0], str)}
+    assert found >= {name for name in shown if " p" in name}
+    assert {name.split()[0] for name in found} == {name.split()[0] for name in shown}
+    costs = [row[0]["expression"] for row in rows if isinstance(row[0], dict)]
+    assert costs == ["hours * 1.408"]
+    states = next(widget for widget in widgets if widget["type"] == "alarm")
+    assert len(states["properties"]["alarms"]) == len(told(template))
+
+
 def test_a_message_in_any_dead_letter_queue_raises_an_alarm(asynchronous):
     queues = {name: r["Properties"] for name, r in asynchronous.body["Resources"].items() if r["Type"] == "AWS::SQS::Queue"}
     sources = [*asynchronous.resources("AWS::SQS::Queue"), *asynchronous.resources("AWS::SNS::Subscription")]

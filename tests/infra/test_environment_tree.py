@@ -106,6 +106,7 @@ def test_batch_settings_that_cannot_work_are_refused(change, told):
         ({"engine": "hub"}, r"engine is 'hub' and hub is None; set both or neither"),
         ({"hub": HUB}, r"engine is 'pytorch' and hub is HubModel.*set both or neither"),
         ({"engine": "own"}, r"engine is 'own' and own is None; set both or neither"),
+        ({"engine": "own", "own": OWN, "workers": 1001}, r"workers is 1001; it must be 1 to 1000"),
     ],
 )
 def test_real_time_settings_that_cannot_work_are_refused(change, told):
@@ -133,6 +134,10 @@ def test_moving_requests_in_steps_needs_two_instances_at_all_times(traffic):
         ({"traffic": TrafficShift.LINEAR, "step_percent": 9}, r"step_percent is 9; it must be 10 to 50"),
         ({"wait_seconds": 3601}, r"wait_seconds is 3601; it must be 0 to 3600"),
         ({"termination_wait_seconds": -1}, r"termination_wait_seconds is -1"),
+        (
+            {"traffic": TrafficShift.LINEAR, "step_percent": 10, "wait_seconds": 3600},
+            r"an update in 10 steps waits for 36120 s; it must be at most 25200; lower wait_seconds, or raise step_percent",
+        ),
     ],
 )
 def test_updates_that_cannot_work_are_refused(change, told):
@@ -148,6 +153,7 @@ def test_updates_that_cannot_work_are_refused(change, told):
         ({"max_instances": 101}, r"max_instances is 101; it must be 1 to 100"),
         ({"utilisation": 1.1}, r"utilisation is 1.1; it must be 0.1 to 1"),
         ({"scale_in_cooldown_seconds": 3601}, r"scale_in_cooldown_seconds is 3601"),
+        ({"scale_out_cooldown_seconds": -1}, r"scale_out_cooldown_seconds is -1; it must be 0 to 3600"),
         ({"hours": OpeningHours(instances_outside=2)}, r"instances_outside is 2; it must be 1 to min_instances, which is 1"),
     ],
 )
@@ -159,6 +165,7 @@ def test_scaling_on_concurrency_that_cannot_work_is_refused(change, told):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
+        ({"closes": "cron(0 19 * * ?)"}, r"closes is 'cron\(0 19 \* \* \?\)'; it must be cron\(…\) with six fields"),
         ({"opens": "rate(5 minutes)"}, r"opens is 'rate\(5 minutes\)'; it must be cron"),
         ({"timezone": "Paris"}, r"timezone is 'Paris'; use a name of the tz database"),
         ({"instances_outside": 0}, r"instances_outside is 0"),

@@ -103,6 +103,8 @@ def test_limits_idle_time_and_partial_scale_in_are_settings(changed):
         ({"idle_minutes": 0}, r"idle_minutes is 0; it must be 1 to 1440"),
         ({"idle_minutes": 1441}, r"idle_minutes is 1441"),
         ({"backlog_per_instance": 0}, r"backlog_per_instance is 0"),
+        ({"cooldown_seconds": 3601}, r"cooldown_seconds is 3601; it must be 0 to 3600"),
+        ({"wake_cooldown_seconds": 59}, r"wake_cooldown_seconds is 59; it must be 60 to 3600"),
     ],
 )
 def test_scaling_that_cannot_work_is_refused(change, told):

@@ -29,6 +29,7 @@ CPU = dataclasses.replace(GPU, hardware=Hardware.CPU, instance_type="ml.m5.2xlar
     [
         ({"invocation_timeout_seconds": 3601}, r"invocation_timeout_seconds is 3601; it must be 1 to 3600"),
         ({"invocation_timeout_seconds": 0}, r"invocation_timeout_seconds is 0"),
+        ({"reconcile_minutes": 61}, r"reconcile_minutes is 61; it must be 1 to 60"),
         ({"workers": 0}, r"workers is 0; .* must be 1 to"),
         ({"max_audio_seconds": 0}, r"max_audio_seconds is 0; it must be at least 1"),
         ({"model": "turbo"}, r"'turbo' is no Whisper model; choose one of: tiny.en, .*large-v3-turbo"),
