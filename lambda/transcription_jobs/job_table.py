@@ -70,7 +70,7 @@ class JobTable:
 
     def create_in_batch(self, job: Job) -> bool:
         """Whether the row of a staged job is new: the intent to transcribe it, with the place where the output will lie."""
-        first = new_row(replace(job, state=JobState.SUBMITTED, attempt=1))
+        first = self._new_row(replace(job, state=JobState.SUBMITTED, attempt=1))
         place = {"content_type": job.content_type, "output_location": job.output_location}
         return self.rows.create(job.job_id, {**first, **place, **self._in_batch()})
 
