@@ -1,13 +1,14 @@
 """Executes a change set as CloudFormation does: outputs and exports included, failures told by the stack's events.
 
 moto creates the resources of a change set and forgets the template's outputs and exports; so a stack that the CDK deploys would
-have neither.
+have neither. And whoever describes a deleted stack makes moto work out its outputs, for which it makes the resources anew.
 """
 
 import logging
 
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import ChangeSet, CloudFormationBackend, Stack
+from moto.cloudformation.parsing import OutputMap
 
 from local.emulator.surroundings import replace
 
@@ -34,6 +35,12 @@ def install() -> None:
         change_set.execution_status = "EXECUTE_COMPLETE"
 
     replace(CloudFormationBackend, "execute_change_set", execute)
+
+    def delete(self: Stack) -> None:
+        original_delete(self)
+        self.output_map = OutputMap(self.resource_map, {}, self.stack_id)
+
+    original_delete = replace(Stack, "delete", delete)
 
 
 def _find(cloudformation: CloudFormationBackend, name: str, stack_name: str | None) -> ChangeSet:

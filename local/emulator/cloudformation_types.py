@@ -20,8 +20,8 @@ class _BucketPolicy(ApiResource, CloudFormationModel):
         return bucket
 
     @classmethod
-    def remove(cls, physical_id: str, _properties: dict[str, Any]) -> None:
-        cls.surroundings.client("s3").delete_bucket_policy(Bucket=physical_id)
+    def remove(cls, physical_id: str, properties: dict[str, Any]) -> None:
+        """Nothing to undo: a bucket's policy goes with its bucket, which the same stack holds."""
 
 
 class _TopicPolicy(ApiResource, CloudFormationModel):

@@ -141,3 +141,15 @@ def test_a_deleted_stack_takes_its_resources_along(aws):
     assert len(aws.client("sns").list_subscriptions()["Subscriptions"]) == before + 1
     cloudformation.delete_stack(StackName="short-lived")
     assert len(aws.client("sns").list_subscriptions()["Subscriptions"]) == before
+
+
+def test_a_stack_that_is_deleted_leaves_nothing_and_can_still_be_described(aws):
+    cloudformation = aws.client("cloudformation")
+    created = cloudformation.create_stack(StackName="passing", TemplateBody=json.dumps(TEMPLATE))["StackId"]
+    outputs = cloudformation.describe_stacks(StackName="passing")["Stacks"][0]["Outputs"]
+    named = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    cloudformation.delete_stack(StackName="passing")
+    assert cloudformation.describe_stacks(StackName=created)["Stacks"][0]["StackStatus"] == "DELETE_COMPLETE"
+    assert not [bucket for bucket in aws.client("s3").list_buckets()["Buckets"] if bucket["Name"].startswith("passing")]
+    assert not aws.client("sqs").list_queues(QueueNamePrefix="passing").get("QueueUrls")
+    assert named["Topic"] not in {topic["TopicArn"] for topic in aws.client("sns").list_topics()["Topics"]}
