@@ -20,6 +20,7 @@ UNCALLED = {
         "*",
     ): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
     ("Asynchronous/ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
+    ("Batch/ModelRole", "s3:*"): "no transform job runs here; tests/local/test_transform_jobs.py runs them under such a role",
     ("*/ModelRole", "ecr:*"): "SageMaker fetches the image",
     ("*/ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
 }
