@@ -154,7 +154,9 @@ def security() -> str:
 
 def costs() -> str:
     """The page as it is written by hand, with the prices of idle and of standing instances put in."""
-    return _put(_with_table("costs.md", "idle tail", _idle_tail()), "costs.md", "real time", _real_time())
+    text = _with_table("costs.md", "idle tail", _idle_tail())
+    text = _put(text, "costs.md", "real time", _real_time())
+    return _put(text, "costs.md", "reconciler", reconciler_cost_table())
 
 
 def _real_time() -> str:
@@ -195,18 +197,13 @@ def _idle_tail() -> str:
         "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
         "|---|---|---|---|---|---|",
     ]
-<<<<<<< HEAD
-    text = _with_table("costs.md", "idle tail", "\n".join([*head, *rows]))
-    return _put(text, "costs.md", "reconciler", reconciler_cost_table())
+    return "\n".join([*head, *rows])
 
 
 def reliability() -> str:
     """The page as it is written by hand, with the table of faults, and what the simulation found last."""
     text = _with_table("reliability.md", "faults", faults_table())
     return _put(text, "reliability.md", "simulation", simulation_summary())
-=======
-    return "\n".join([*head, *rows])
->>>>>>> e776a22 (Docs of the exit, prices of real time, deletion policies of every template)
 
 
 @cache
