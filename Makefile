@@ -33,7 +33,7 @@ help: ## show this list
 
 # --- the main job -----------------------------------------------------------------------------------------------------------
 
-demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface] [MODE=async|realtime] [LAYOUT=archive|unpacked]
+demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface] [MODE=async|realtime|batch] [LAYOUT=archive|unpacked]
 	@$(PY) -m local demo --engine $(ENGINE) --mode $(MODE) --layout $(LAYOUT) --audio "$$AUDIO"
 
 local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566] [ENGINE=…]
@@ -91,13 +91,14 @@ bench-packing: setup ## building an artefact of 1.6 GB beside tar czf, into docs
 bench-planner: setup ## planning batches of up to a million recordings: time, memory, balance; takes ten minutes
 	@PYTHONPATH=.:contract:lambda $(PY) -m bench.planner
 
-batch-test: setup ## the batches' tests with the slow ones: killed before every single call   [PYTEST=…]
+batch-test: setup ## the batches' slow tests: killed before every single call, and 200 recordings in the embedded AWS   [PYTEST=…]
 	@echo "== pytest, batches"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) tests/unit/test_batch_crashes.py $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end/test_batch.py -m slow $(PYTEST)
 
 end-to-end: setup ## the tests that deploy to the embedded AWS
 	@echo "== pytest, end to end"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end -m "not slow" $(PYTEST)
 
 .PHONY: simulate
 simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2]
@@ -216,7 +217,7 @@ build/sagemaker-core/.fetched: requirements-images.txt $(VENV)/.created
 
 # npm is called through node: the wheel's own npm script is a copied link that points nowhere.
 node_modules/.installed: package-lock.json $(VENV)/.synth
-	@echo "Setting up: CDK CLI"
+	@echo "Setting up: CDK CLI and the validator of state machines"
 	@PATH="$(NODE_WHEEL)/bin:$$PATH" $(NODE) $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js ci --silent
 	@touch $@
 

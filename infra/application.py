@@ -72,8 +72,9 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
         "operations": environment.operations,
     }
     asynchronous = environment.asynchronous and environment.asynchronous.keeping_rows(environment.retention.row_seconds)
+    pipeline = None
     if asynchronous is not None:
-        AsynchronousStack(
+        pipeline = AsynchronousStack(
             app,
             name("Asynchronous"),
             description="Whisperstack: asynchronous transcription",
@@ -99,7 +100,12 @@ def add_stacks(app: cdk.App, environment: Environment, root: Path, release_path:
             name("Batch"),
             description="Whisperstack: batch transcription",
             settings=environment.batch,
+            asynchronous=asynchronous,
+            intake=pipeline.intake_queue if pipeline else None,
             release=release_of(environment.batch),
+            job_prefix=f"whisper-{environment.name}",
+            job_tags=tags,
+            **watched,
             **everywhere,
         )
     if network is not None:

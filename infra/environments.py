@@ -160,7 +160,16 @@ _ENVIRONMENTS: Final = (
             )
         },
         batch=BatchSettings(
-            engine="pytorch", model="tiny.en", hardware=Hardware.CPU, instance_type="ml.m5.large", max_audio_seconds=1 * 3600
+            engine="pytorch",
+            model="tiny.en",
+            hardware=Hardware.CPU,
+            instance_type="ml.m5.large",
+            max_audio_seconds=1 * 3600,
+            # So small that a handful of recordings makes several jobs, and a long one goes to the asynchronous endpoint.
+            payload_mib=8,
+            shard_mib=1,
+            jobs_at_a_time=2,
+            poll_seconds=1,
         ),
     ),
     Environment(

@@ -1,5 +1,6 @@
 """The three inference options, each with its own model, image and instances. What cannot work is refused here."""
 
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
@@ -9,7 +10,9 @@ from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
 from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ModelLayout, ServedModel
 from infra.serving_variables import ServingLimits
 from whisperstack_contract import variables
+from whisperstack_contract.batch_limits import BatchLimits
 from whisperstack_contract.job_times import JobTimes
+from whisperstack_contract.keys import UPLOAD_PREFIXES
 from whisperstack_contract.limits import (
     ASYNC_INVOCATION_TIMEOUT_SECONDS,
     ASYNC_PAYLOAD_BYTES,
@@ -28,6 +31,12 @@ _REAL_TIME_ONLY: Final = (HUB_ENGINE, WHISPERX_ENGINE)
 # Source: CreateTransformJob API, ModelClientConfig and TransformResources.
 _MOST_BATCH_RETRIES: Final = 3
 _MOST_BATCH_INSTANCES: Final = 100
+
+# Ours: a job that takes longer holds too much. Step Functions runs up to 10,000 children of a map at a time, more than a quota
+# of instances has room for. Source: Step Functions developer guide, "Map state in Distributed mode".
+_MOST_JOB_HOURS: Final = 5 * 24
+_MOST_JOBS_AT_A_TIME: Final = 1000
+_SCHEDULE: Final = re.compile(r"(cron|rate)\([^()]+\)")
 
 # An update may take eight hours in all, of which an hour is for starting instances twice. Source: CreateEndpoint API.
 _MOST_WAITING_SECONDS: Final = 7 * 3600
@@ -171,12 +180,34 @@ class RealtimeSettings(ServedModel):
         return self.workers * self.scaling.utilisation
 
 
+@dataclass(frozen=True)
+class BatchSchedule:
+    """expression: of an EventBridge rule, in UTC, such as 'cron(0 2 * * ? *)'. prefix: of the recordings, with a / behind."""
+
+    expression: str
+    prefix: str
+
+    def __post_init__(self) -> None:
+        if not _SCHEDULE.fullmatch(self.expression):
+            raise ConfigurationError(
+                f"the schedule is {self.expression!r}; it must be such as 'cron(0 2 * * ? *)' or 'rate(1 day)'; change it"
+            )
+        if not (self.prefix.startswith(UPLOAD_PREFIXES) and self.prefix.endswith("/")):
+            raise ConfigurationError(
+                f"the schedule's prefix is {self.prefix!r}; it must begin with {' or '.join(UPLOAD_PREFIXES)} and end with a /"
+            )
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchSettings(ServedModel):
-    """Transform jobs.
+    """Transform jobs, and the workflow that plans them.
 
-    payload_mib: the largest recording. concurrency: requests that an instance gets at a time; None for one for each worker.
-    invocation_timeout_seconds, retries: of one recording. instances: of one job.
+    payload_mib: the largest recording; larger ones go to the asynchronous endpoint. concurrency: requests that an instance gets
+    at a time, fewer where recordings are large; None for one for each worker.
+    invocation_timeout_seconds, retries: of one recording. instances_per_job: of one job. job_hours: how long one may take.
+    shard_mib: recordings that one job gets, about. jobs_at_a_time: each needs its instances within the account's quota.
+    poll_seconds: between two looks at whether a run may begin, or a job has come to its end.
+    schedule: begins a run by itself; None leaves it to markers and commands.
     """
 
     payload_mib: int = BATCH_PAYLOAD_MIB
@@ -184,6 +215,11 @@ class BatchSettings(ServedModel):
     invocation_timeout_seconds: int = BATCH_INVOCATION_TIMEOUT_SECONDS
     retries: int = 1
     instances_per_job: int = 1
+    job_hours: int = 24
+    shard_mib: int = 512
+    jobs_at_a_time: int = 4
+    poll_seconds: int = 60
+    schedule: BatchSchedule | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -200,14 +236,21 @@ class BatchSettings(ServedModel):
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, BATCH_INVOCATION_TIMEOUT_SECONDS)
         require_range("retries", self.retries, 0, _MOST_BATCH_RETRIES)
         require_range("instances_per_job", self.instances_per_job, 1, _MOST_BATCH_INSTANCES)
+        require_range("job_hours", self.job_hours, 1, _MOST_JOB_HOURS)
+        require_range("jobs_at_a_time", self.jobs_at_a_time, 1, _MOST_JOBS_AT_A_TIME)
+        require_range("poll_seconds", self.poll_seconds, 1, 3600)
         try:
-            require_batch_concurrency(self.concurrent_requests, self.payload_mib)
+            self.limits  # noqa: B018  # it is what checks
+            if self.concurrency is not None:
+                require_batch_concurrency(self.concurrency, self.payload_mib)
         except LimitError as error:
             raise ConfigurationError(str(error)) from error
 
     @property
-    def concurrent_requests(self) -> int:
-        return self.workers if self.concurrency is None else self.concurrency
+    def limits(self) -> BatchLimits:
+        """What the planner keeps to. Raises LimitError."""
+        concurrency = self.workers if self.concurrency is None else self.concurrency
+        return BatchLimits(self.payload_mib, concurrency, self.shard_mib)
 
     @property
     def serving_limits(self) -> ServingLimits:

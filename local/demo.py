@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
+from local.batch import BatchRun
 from local.deployment import Deployment, Engine, Layout, deploy
 from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
 from local.realtime import transcribe_in_real_time
@@ -68,13 +70,14 @@ class Mode(StrEnum):
 
     ASYNC = "async"
     REALTIME = "realtime"
+    BATCH = "batch"
 
 
 def run_demo(recordings: Sequence[Recording], console: Console, name: str, engine: Engine, mode: Mode, layout: Layout) -> bool:
     """Deploy, transcribe, print. Returns whether every recording became a transcript."""
     stages = Stages(console)
     count = f"{len(recordings)} recording{'s' if len(recordings) > 1 else ''}"
-    run = {Mode.ASYNC: _through_the_pipeline, Mode.REALTIME: _in_real_time}[mode]
+    run = {Mode.ASYNC: _through_the_pipeline, Mode.REALTIME: _in_real_time, Mode.BATCH: _in_a_batch}[mode]
     with deployed(name, stages, engine=engine, layout=layout) as (aws, deployment):
         succeeded = run(aws, deployment, recordings, stages, count)
         stages.print_times()
@@ -117,6 +120,65 @@ def _in_real_time(aws: EmbeddedAws, deployment: Deployment, recordings: Sequence
         else:
             _print_transcript(result.transcript, f"{result.seconds:.1f} s from request to answer", stages.console)
     return sum(result.transcript is not None for result in results)
+
+
+def _in_a_batch(aws: EmbeddedAws, deployment: Deployment, recordings: Sequence[Recording], stages: Stages, count: str) -> int:
+    """Returns how many became transcripts."""
+    console = stages.console
+    run = BatchRun(aws, deployment, Listener(aws, deployment), _Told(console))
+    results = []
+    with stages.stage(f"Upload {count} and transcribe them in one batch"):
+        for result in run.transcribe(recordings):
+            results.append(result)
+            line = f"  {len(results)} of {len(recordings)}: {result.recording.key} {_state(result)}"
+            console.print(line, highlight=False, markup=False)
+    table = Table("recording", "state", "seconds", "what came of it", title="Results", title_justify="left")
+    table.columns[2].justify = "right"
+    for result in sorted(results, key=lambda each: each.recording.key):
+        table.add_row(*map(escape, (str(result.recording.path), _state(result), *_outcome(aws, deployment, result))))
+    console.print(table)
+    _print_report(aws, deployment, run.report, console)
+    return sum(_state(result) == JobState.SUCCEEDED for result in results)
+
+
+class _Told:
+    """Prints a batch's state whenever it changes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._last = console, ""
+
+    def __call__(self, state: str) -> None:
+        if state != self._last:
+            self._console.print(f"  the run is at {state}", style="dim", highlight=False)
+            self._last = state
+
+
+def _state(result: Result) -> str:
+    return result.announcement.state if result.announcement else "not uploaded"
+
+
+def _outcome(aws: EmbeddedAws, deployment: Deployment, result: Result) -> tuple[str, str]:
+    """(seconds of audio, the text or the error)."""
+    if result.announcement is None:
+        return "", result.reason
+    if result.announcement.error:
+        return "", f"{result.announcement.error.code}: {result.announcement.error.message}"
+    transcript = Transcript.from_json(read_object(aws, deployment, result.announcement.outputs["json"]))
+    return f"{transcript.duration:.1f}", transcript.text.strip() or "(no speech)"
+
+
+def _print_report(aws: EmbeddedAws, deployment: Deployment, report: dict[str, Any], console: Console) -> None:
+    """The numbers, where the report lies, and a copy that outlasts the embedded AWS."""
+    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report["counts"].items() if count)
+    console.print(f"The run: {counts}", highlight=False)
+    key = str(report["reports"]["html"])
+    copy = aws.surroundings.logs.parent / "report.html"
+    copy.write_text(read_object(aws, deployment, key), encoding="utf-8")
+    for place in report["reports"].values():
+        console.print(
+            f"Its report: s3://{deployment.transcripts_bucket}/{place}", highlight=False, markup=False, soft_wrap=True
+        )
+    console.print(f"A copy that stays: {copy}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_result(aws: EmbeddedAws, deployment: Deployment, result: Result, console: Console) -> None:

@@ -17,6 +17,7 @@ ENVIRONMENT: Final = "local"
 MODEL: Final = "tiny.en"
 _STORAGE: Final = f"Whisperstack-{ENVIRONMENT}-Storage"
 _ASYNCHRONOUS: Final = f"Whisperstack-{ENVIRONMENT}-Asynchronous"
+_BATCH: Final = f"Whisperstack-{ENVIRONMENT}-Batch"
 _REALTIME: Final = f"Whisperstack-{ENVIRONMENT}-Realtime-main"
 _IN_SERVICE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.2
@@ -49,6 +50,7 @@ class Deployment:
     announcements_topic: str
     endpoint_name: str
     realtime_endpoint_name: str
+    batch_state_machine: str
 
 
 def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layout: Layout) -> Deployment:
@@ -94,6 +96,7 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layou
         announcements_topic=outputs["AnnouncementsTopicArn"],
         endpoint_name=outputs["EndpointName"],
         realtime_endpoint_name=realtime_endpoint,
+        batch_state_machine=_outputs(aws, _BATCH)["StateMachineArn"],
     )
 
 

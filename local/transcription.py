@@ -90,7 +90,7 @@ def transcribe(
                 yield Result(found[0], announcement, time.monotonic() - found[1])
         if time.monotonic() - checked > _CHECK_SECONDS:
             checked = time.monotonic()
-            _raise_if_stuck(aws)
+            raise_if_stuck(aws)
 
 
 def read_object(aws: EmbeddedAws, deployment: Deployment, key: str) -> str:
@@ -98,7 +98,7 @@ def read_object(aws: EmbeddedAws, deployment: Deployment, key: str) -> str:
     return str(body.read().decode("utf-8"))
 
 
-def _raise_if_stuck(aws: EmbeddedAws) -> None:
+def raise_if_stuck(aws: EmbeddedAws) -> None:
     """A message in a dead-letter queue is one that nobody will try again."""
     sqs = aws.client("sqs")
     names = ["RedrivePolicy", "QueueArn"]

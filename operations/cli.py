@@ -5,6 +5,7 @@ from typing import Annotated
 import boto3
 import typer
 
+from operations.batch_command import app as batch_commands
 from operations.dead_letters import DeadLetters, redrive_dead_letters
 from operations.deployment import Deployment
 from operations.destroy_command import destroy_command
@@ -44,6 +45,7 @@ def status(subject: SubjectArgument, environment: EnvironmentOption = "dev") -> 
 
 app.command("erase")(erase_command)
 app.command("destroy")(destroy_command)
+app.add_typer(batch_commands, name="batch")
 
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]

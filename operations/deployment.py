@@ -44,6 +44,11 @@ class Deployment:
         return Outbox(self.jobs, objects, boto3.client("sns"), self.announcements_topic)
 
 
+def state_machine_of(environment: str) -> str:
+    """The ARN of the workflow of batches. Raises OperationsError where the environment has none."""
+    return stack_outputs(boto3.client("cloudformation"), f"Whisperstack-{environment}-Batch")["StateMachineArn"]
+
+
 def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[str, str]:
     """Raises OperationsError where there is no such stack."""
     try:

@@ -35,6 +35,6 @@ class BatchModel(WhisperModel):
             option=InferenceOption.BATCH,
         )
         storage.audio.grant_read_staged(self.role)
-        storage.transcripts.grant_write_raw(self.role)
+        storage.transcripts.grant_write_batch_output(self.role)
         if not settings.instance.has_local_disk:
             storage.key.grant_volume(self.role)

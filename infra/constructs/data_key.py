@@ -71,6 +71,15 @@ class DataKey(Construct):
             },
         )
 
+        # Step Functions writes the logs of encrypted state machines through this service. Source: Step Functions developer
+        # guide, "Data at rest encryption".
+        self._allow(
+            "StateMachineLogs",
+            "delivery.logs.amazonaws.com",
+            ("kms:Decrypt",),
+            {"ArnLike": {"kms:EncryptionContext:SourceArn": stack.format_arn(service="logs", resource="*")}},
+        )
+
     def _allow(self, sid: str, service: str, actions: tuple[str, ...], conditions: Mapping[str, object]) -> None:
         self.key.add_to_resource_policy(
             iam.PolicyStatement(

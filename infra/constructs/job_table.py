@@ -65,8 +65,11 @@ class JobTable(Construct):
     def grant_find_jobs(self, grantee: iam.IRole) -> None:
         """Allows to find unfinished jobs, and to change what is found; not to read the table from end to end."""
         self.grant_update_jobs(grantee)
-        self._grant(grantee, "dynamodb:BatchGetItem")
+        self.grant_look_up_many(grantee)
         grant(grantee, ["dynamodb:Query"], [f"{self.table.table_arn}/index/{ACTIVE_INDEX}"])
+
+    def grant_look_up_many(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, "dynamodb:BatchGetItem")
 
     def _grant(self, grantee: iam.IRole, *actions: str) -> None:
         grant(grantee, actions, [self.table.table_arn])

@@ -172,9 +172,12 @@ def _grant_interfaces(role: iam.Role, changing: Iterable[str], describing: Itera
 
 
 def _services(role: iam.Role) -> set[str]:
-    """The services whose actions the role's policy allows, by the name of their endpoint."""
-    document: Any = Stack.of(role).resolve(_default_policy(role).policy_document)
-    actions = [each["Action"] for each in document["Statement"]]
+    """The services whose actions the role's policies allow, by the name of their endpoint."""
+    stack = Stack.of(role)
+    name = stack.resolve(role.role_name)
+    policies = [each for each in stack.node.find_all() if isinstance(each, iam.CfnPolicy)]
+    documents: list[Any] = [stack.resolve(each.policy_document) for each in policies if name in stack.resolve(each.roles)]
+    actions = [each["Action"] for document in documents for each in document["Statement"]]
     flat = [action for each in actions for action in ([each] if isinstance(each, str) else each)]
     return {_service(action) for action in flat}
 

@@ -13,7 +13,7 @@ from infra.constructs.python_function import FunctionPlatform, PythonFunction
 from infra.constructs.work_queue import WorkQueue, dead_letter_queue
 from infra.inference_options import AsynchronousSettings
 from whisperstack_contract import variables
-from whisperstack_contract.keys import INCOMING_PREFIX
+from whisperstack_contract.keys import UPLOAD_PREFIXES
 from whisperstack_contract.receipt import Instances
 
 
@@ -69,13 +69,13 @@ class Results(Construct):
         rule = events.Rule(
             self,
             "Deletions",
-            description="Deletions below incoming/ decide anew whose transcript bears a name",
+            description="Deletions of uploads decide anew whose transcript bears a name",
             event_pattern=events.EventPattern(
                 source=["aws.s3"],
                 detail_type=["Object Deleted"],
                 detail={
                     "bucket": {"name": [storage.audio.bucket_name]},
-                    "object": {"key": [{"prefix": INCOMING_PREFIX}]},
+                    "object": {"key": [{"prefix": prefix} for prefix in UPLOAD_PREFIXES]},
                 },
             ),
         )

@@ -9,12 +9,16 @@ from infra.constructs.data_key import DataKey
 from infra.constructs.private_bucket import PrivateBucket
 from infra.retention import RetentionSettings
 from whisperstack_contract.keys import (
+    BATCH_ERRORS_PREFIX,
+    BATCH_REPORTS_PREFIX,
+    BATCH_TRANSCRIPTS_PREFIX,
     CAPTURED_PREFIX,
     ERROR_SUFFIX,
     ERRORS_PREFIX,
     FAILURES_PREFIX,
     LONG_ERRORS_PREFIX,
     LONG_TRANSCRIPTS_PREFIX,
+    RAW_BATCH_PREFIX,
     RAW_PREFIX,
     RESULT_PREFIXES,
     TRANSCRIPTS_PREFIX,
@@ -66,6 +70,9 @@ class TranscriptsBucket(PrivateBucket):
     def grant_write_raw(self, grantee: iam.IRole) -> None:
         self._grant(grantee, ["s3:PutObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
 
+    def grant_write_batch_output(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, ["s3:PutObject"], [RAW_BATCH_PREFIX], _NAMED_BY_JOB)
+
     def grant_read_raw(self, grantee: iam.IRole) -> None:
         self.grant_list(grantee)
         self._grant(grantee, ["s3:GetObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
@@ -80,15 +87,19 @@ class TranscriptsBucket(PrivateBucket):
         """Allows to write an error document, and to look for and remove one that a success contradicts."""
         self.grant_list(grantee)
         actions = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
-        self._grant(grantee, actions, [ERRORS_PREFIX, LONG_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
+        self._grant(grantee, actions, [ERRORS_PREFIX, LONG_ERRORS_PREFIX, BATCH_ERRORS_PREFIX], _NAMED_BY_UPLOAD)
         self.grant_objects(grantee, actions, [f"{VERSIONS_PREFIX}*.{ERROR_SUFFIX}"], _NAMED_BY_JOB)
 
     def grant_write_transcripts(self, grantee: iam.IRole) -> None:
         """Allows to write every kind of result, to see what it would replace, and to take it back."""
         self.grant_write_errors(grantee)
         actions = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
-        self._grant(grantee, actions, [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX], _NAMED_BY_UPLOAD)
+        named_by_upload = [TRANSCRIPTS_PREFIX, LONG_TRANSCRIPTS_PREFIX, BATCH_TRANSCRIPTS_PREFIX]
+        self._grant(grantee, actions, named_by_upload, _NAMED_BY_UPLOAD)
         self._grant(grantee, actions, [VERSIONS_PREFIX], _NAMED_BY_JOB)
+
+    def grant_write_reports(self, grantee: iam.IRole) -> None:
+        self._grant(grantee, ["s3:PutObject"], [BATCH_REPORTS_PREFIX], _NAMED_BY_UPLOAD)
 
     def _grant(self, grantee: iam.IRole, actions: list[str], prefixes: list[str], reason: str) -> None:
         self.grant_objects(grantee, actions, [f"{prefix}*" for prefix in prefixes], reason)

@@ -14,7 +14,7 @@ from infra.constructs.data_key import DataKey
 from infra.constructs.job_storage import JobStorage
 from infra.findings import accept_finding
 from infra.grants import grant
-from whisperstack_contract.keys import INCOMING_PREFIX, RESULT_PREFIXES
+from whisperstack_contract.keys import RESULT_PREFIXES, UPLOAD_PREFIXES
 
 
 class UserPolicies(Construct):
@@ -25,7 +25,7 @@ class UserPolicies(Construct):
             self.uploader,
             ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],
             storage.audio.bucket,
-            [INCOMING_PREFIX],
+            UPLOAD_PREFIXES,
         )
         # A multipart upload reads its own parts back to put them together.
         _grant_key_through_s3(self.uploader, ["kms:GenerateDataKey", "kms:Decrypt"], storage.key)

@@ -80,6 +80,7 @@ class AsynchronousStack(Stack):
             settings=settings,
             platform=platform,
         )
+        self.intake_queue = intake.work.queue
         price = instance_price(settings.instance_type, operations.instance_price_usd)
         results = Results(
             self,

@@ -20,26 +20,33 @@ from local.emulator.surroundings import Surroundings, replace
 _log = logging.getLogger(__name__)
 
 
-def install(surroundings: Surroundings) -> None:
-    def invoke(target: dict[str, Any], passed: str) -> None:
-        surroundings.client("lambda").invoke(FunctionName=target["Arn"], Payload=passed)
+class Targets:
+    """Functions, called as anyone; and state machines, started under the target's role."""
 
-    def start(target: dict[str, Any], passed: str) -> None:
-        surroundings.client("stepfunctions").start_execution(stateMachineArn=target["Arn"], input=passed)
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+        self._ours: dict[str, Callable[[dict[str, Any], str], None]] = {":lambda:": self._invoke, ":states:": self._start}
 
-    ours: dict[str, Callable[[dict[str, Any], str], None]] = {":lambda:": invoke, ":states:": start}
+    def deliver(self, target: dict[str, Any], event: Any) -> bool:
+        """Returns whether the target is one of these. Without waiting, as EventBridge."""
+        serve = next((serve for service, serve in self._ours.items() if service in target["Arn"]), None)
+        if serve:
+            threading.Thread(target=_deliver, args=(serve, target, event), daemon=True).start()
+        return serve is not None
 
+    def _invoke(self, target: dict[str, Any], passed: str) -> None:
+        self._surroundings.client("lambda").invoke(FunctionName=target["Arn"], Payload=passed)
+
+    def _start(self, target: dict[str, Any], passed: str) -> None:
+        states = self._surroundings.client("stepfunctions", target.get("RoleArn"))
+        states.start_execution(stateMachineArn=target["Arn"], input=passed)
+
+
+def install(targets: Targets) -> None:
     def send(self: Rule, original_event: Any, transform_input: bool = True) -> None:
         if not self.event_pattern.get_pattern() or not self.event_pattern.matches_event(original_event):
             return
-        others = []
-        for target in self.targets:
-            serve = next((serve for service, serve in ours.items() if service in target["Arn"]), None)
-            if serve is None:
-                others.append(target)
-            else:
-                # EventBridge does not wait either.
-                threading.Thread(target=_deliver, args=(serve, target, original_event), daemon=True).start()
+        others = [target for target in self.targets if not targets.deliver(target, original_event)]
         if others:
             rest = copy(self)
             rest.targets = others

@@ -24,7 +24,8 @@ def accesses(response: Any, resource: str) -> list[Access]:
     if service == "s3":
         return list(_s3(response, resource))
     find = _RESOURCES.get(service)
-    return [Access(f"{_PREFIXES.get(service, service)}:{response._get_action()}", find(response) if find else resource)]
+    request = f"{_PREFIXES.get(service, service)}:{response._get_action()}"
+    return [Access(_ACTIONS.get(request, request), find(response) if find else resource)]
 
 
 def _s3(response: Any, resource: str) -> Iterator[Access]:
@@ -53,8 +54,9 @@ def _whether_it_is_there(response: Any, bucket_arn: str, key: str, version: str 
 
 
 def _table(response: Any) -> str:
-    name = response._get_param("TableName")
-    table = name if str(name).startswith("arn:") else f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
+    # A request for many rows names its tables by their keys, and ours ask one table at a time.
+    name = str(response._get_param("TableName") or next(iter(response._get_param("RequestItems") or {}), ""))
+    table = name if name.startswith("arn:") else f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
     index = response._get_param("IndexName")
     return f"{table}/index/{index}" if index else table
 
@@ -64,13 +66,37 @@ def _endpoint(name: str) -> str:
     return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:endpoint/{name.lower()}"
 
 
+def _of_sagemaker(response: Any) -> str:
+    if job := response._get_param("TransformJobName"):
+        return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:transform-job/{job.lower()}"
+    endpoint = response._get_param("EndpointName")
+    return _endpoint(endpoint) if endpoint else "*"
+
+
+def _function(response: Any) -> str:
+    name = unquote(response.path.split("/functions/")[1].split("/")[0])
+    return name if name.startswith("arn:") else f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def _of_step_functions(response: Any) -> str:
+    return str(response._get_param("executionArn") or response._get_param("stateMachineArn") or "*")
+
+
 # Of the services whose requests name a resource. moto's name of the service → the ARN.
 _RESOURCES: Final[Mapping[str, Callable[[Any], str]]] = {
+    "awslambda": _function,
     "dynamodb": _table,
-    "sagemaker": lambda response: _endpoint(response._get_param("EndpointName")),
+    "sagemaker": _of_sagemaker,
     "sagemaker-runtime": lambda response: _endpoint(unquote(response.path.split("/")[2])),
     "sns": lambda response: str(response._get_param("TopicArn")),
+    "stepfunctions": _of_step_functions,
 }
 
 # moto's name of a service → the prefix of its actions in policies, where they differ.
-_PREFIXES: Final[Mapping[str, str]] = {"sagemaker-runtime": "sagemaker"}
+_PREFIXES: Final[Mapping[str, str]] = {"awslambda": "lambda", "sagemaker-runtime": "sagemaker", "stepfunctions": "states"}
+
+# Of the requests that are not named after it.
+_ACTIONS: Final[Mapping[str, str]] = {
+    "lambda:Invoke": "lambda:InvokeFunction",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+}

@@ -1,6 +1,5 @@
-"""EventBridge rules with a rate: invokes their functions, as moto does not."""
+"""EventBridge rules with a rate: invokes their functions and starts their state machines, as moto does not."""
 
-import json
 import logging
 import re
 import threading
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.emulator.event_rules import Targets
 from local.emulator.surroundings import ACCOUNT, REGION, Surroundings
 
 _log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ _SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86_400}
 class Schedules:
     """One thread that looks which rules are due. A rule runs first when its time has passed once, as in EventBridge."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        self._surroundings = surroundings
+    def __init__(self, surroundings: Surroundings, targets: Targets) -> None:
+        self._surroundings, self._targets = surroundings, targets
         self._due: dict[str, float] = {}
 
     def start(self) -> None:
@@ -37,7 +37,7 @@ class Schedules:
                 for rule in events.list_rules()["Rules"]:
                     if self._is_due(rule):
                         for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]:
-                            threading.Thread(target=self._invoke, args=(rule, target["Arn"]), daemon=True).start()
+                            self._targets.deliver(target, _event(rule))
             except (BotoCoreError, ClientError):
                 _log.exception("looking for schedules")
             time.sleep(_DISCOVERY_SECONDS)
@@ -53,19 +53,16 @@ class Schedules:
         self._due[rule["Arn"]] = due + every
         return True
 
-    def _invoke(self, rule: dict[str, Any], function: str) -> None:
-        event = {
-            "version": "0",
-            "id": str(uuid.uuid4()),
-            "detail-type": "Scheduled Event",
-            "source": "aws.events",
-            "account": ACCOUNT,
-            "region": REGION,
-            "time": datetime.now(UTC).isoformat(),
-            "resources": [rule["Arn"]],
-            "detail": {},
-        }
-        try:
-            self._surroundings.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-        except (BotoCoreError, ClientError):
-            _log.exception("invoking %s on its schedule", function)
+
+def _event(rule: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": ACCOUNT,
+        "region": REGION,
+        "time": datetime.now(UTC).isoformat(),
+        "resources": [rule["Arn"]],
+        "detail": {},
+    }

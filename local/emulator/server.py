@@ -49,12 +49,13 @@ def start(port: int, state: Path, logs: Path) -> Callable[[], None]:
     runtime_api.install(running_endpoints, requests)
     running_jobs = transform_jobs.install(surroundings)
     state_machines.install(surroundings)
-    event_rules.install(surroundings)
+    targets = event_rules.Targets(surroundings)
+    event_rules.install(targets)
 
     server = make_server("127.0.0.1", port, DomainDispatcherApplication(create_backend_app), threaded=True)
     threading.Thread(target=server.serve_forever, name="embedded-aws", daemon=True).start()
     sources.start()
-    schedules.Schedules(surroundings).start()
+    schedules.Schedules(surroundings, targets).start()
     surroundings.ready_file.touch()
 
     def stop() -> None:

@@ -15,6 +15,9 @@ REGION: Final = "us-east-1"
 # The word 'localhost' is needed: moto takes the template's bucket out of a URL with that host.
 HOST: Final = "localhost"
 
+# A function may run for a quarter of an hour. Source: Lambda developer guide, "Lambda quotas".
+_LONGEST_CALL_SECONDS: Final = 920
+
 # Of the access key of a caller that runs under a role; the role's name follows.
 ROLE_KEY_PREFIX: Final = "role."
 
@@ -46,6 +49,11 @@ class Surroundings:
         return self.logs / "calls.jsonl"
 
     @property
+    def transforms_file(self) -> Path:
+        """What transform jobs have asked of model containers."""
+        return self.logs / "transforms.jsonl"
+
+    @property
     def credentials(self) -> dict[str, str]:
         """Environment that points any AWS SDK or CLI here, and away from a real account's files."""
         return self.credentials_of(None)
@@ -75,8 +83,9 @@ def _access_key(role: str | None) -> str:
 @functools.cache
 def _client(service: str, endpoint_url: str, access_key: str) -> Any:
     session: Any = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key="embedded", region_name=REGION)  # noqa: S106
-    # moto gives the copy of an object that was uploaded in parts the checksum of its parts, which no reader can confirm.
-    lenient = Config(response_checksum_validation="when_required")
+    # moto gives the copy of an object that was uploaded in parts the checksum of its parts, which no reader can confirm. And a
+    # call that has been given up would be made again, although its function still runs.
+    lenient = Config(response_checksum_validation="when_required", read_timeout=_LONGEST_CALL_SECONDS)
     return session.client(service, endpoint_url=endpoint_url, config=lenient)
 
 
@@ -91,4 +100,4 @@ def replace(owner: type, name: str, replacement: Callable[..., Any]) -> Callable
             f"moto's {owner.__module__}.{owner.__name__} has no {name!r}; install the moto version in requirements-dev.txt"
         )
     setattr(owner, name, replacement)
-    return original.__func__ if isinstance(original, classmethod) else original
+    return original.__func__ if isinstance(original, classmethod | staticmethod) else original

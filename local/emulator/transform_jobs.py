@@ -34,6 +34,8 @@ _DEFAULT_RETRIES: Final = 3
 _CONCURRENT_PAYLOAD_MB: Final = 100
 
 _MB: Final = 1024**2
+
+_NOTING: Final = threading.Lock()
 # However many instances a job asks for, this machine starts no more.
 _MOST_CONTAINERS: Final = 2
 
@@ -113,6 +115,7 @@ class _TransformJob:
                 return f"ClientError: {uri} has {size} bytes, more than MaxPayloadInMB"
             body = s3.get_object(Bucket=bucket, Key=prefix + name)["Body"].read()
             for status, answer in self._tries(container, body):
+                self._note(uri, status)
                 if status == 200:
                     target, folder = _split(str(self._job.transform_output["S3OutputPath"]))
                     s3.put_object(Bucket=target, Key=f"{folder.rstrip('/')}/{name.lstrip('/')}.out", Body=answer)
@@ -121,6 +124,12 @@ class _TransformJob:
         except (ClientError, ContainerError) as error:
             _log.warning("%s in transform job %s", uri, self._job.transform_job_name, exc_info=True)
             return f"InternalServerError: {uri}: {error}"
+
+    def _note(self, uri: str, status: int) -> None:
+        """What was asked of a model, a line of JSON each: so it can be told whether a recording was transcribed twice."""
+        line = json.dumps({"job": self._job.transform_job_name, "object": uri, "status": status})
+        with _NOTING, self._surroundings.transforms_file.open("a") as file:
+            file.write(line + "\n")
 
     def _tries(self, container: ModelContainer, body: bytes) -> Iterator[tuple[int, bytes]]:
         """(status, answer) of each: the first, and as many more as the job allows while the model fails."""

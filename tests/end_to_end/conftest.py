@@ -37,6 +37,12 @@ class Pipeline:
         self.uploader, self.reader = (aws.surroundings.client("s3", name) for name in USERS.values())
         self.roles = {**deployed_roles(aws), **{name: name for name in USERS.values()}}
 
+    @property
+    def requests(self):
+        """What transform jobs have asked of model containers: object and status of each, in order."""
+        path = self.aws.surroundings.transforms_file
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def put(self, key, body, **options):
         response = self.uploader.put_object(Bucket=self.deployment.audio_bucket, Key=key, Body=body, **options)
         return SourceVersion(self.deployment.audio_bucket, key, response["VersionId"])

@@ -12,6 +12,13 @@ from tests.end_to_end.grants import covered_by, is_wider_than_used, read_calls, 
 # (role, action), with wildcards → who needs what nothing calls here. All but the last are calls of AWS services for the role.
 UNCALLED = {
     ("*", "kms:*"): "S3, SQS, SNS, DynamoDB and SageMaker call KMS; the embedded AWS encrypts nothing",
+    ("Batch/Functions*Role", "s3:*"): "batches below incoming/ and long names; tests/unit/test_batch_run.py has the first",
+    ("Batch/FunctionsPlanRole", "sagemaker:*TransformJob"): "stops jobs nobody waits for; tests/unit/test_batch_recovery.py",
+    ("Asynchronous/IntakeSubmitRole", "s3:*", "*/batch*/*"): "a leftover that is refused; they are read by version",
+    ("Asynchronous/ResultsRecordRole", "s3:PutObject", "*/batch-errors/*"): "a leftover that cannot be transcribed",
+    ("Batch/WorkflowRole", "events:*"): "Step Functions hears of the ends of transform jobs through a rule",
+    ("Batch/WorkflowRole", "sagemaker:AddTags"): "SageMaker asks for it when a job is created with tags",
+    ("Batch/WorkflowRole", "states:*"): "a map's children are branches here",
     ("*/*Role", "logs:*"): "Lambda and SageMaker write logs",
     ("*/*Role", "xray:*"): "Lambda writes traces",
     ("*/*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
@@ -20,13 +27,16 @@ UNCALLED = {
         "*",
     ): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
     ("Asynchronous/ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
-    ("Batch/ModelRole", "s3:*"): "no transform job runs here; tests/local/test_transform_jobs.py runs them under such a role",
     ("*/ModelRole", "ecr:*"): "SageMaker fetches the image",
     ("*/ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
 }
 
 # (role, action, what the ARN ends with) → why it is not narrower.
 WIDER = {
+    ("Batch/Functions*Role", "s3:GetObject", "*/raw/*"): "attempts at the endpoint write beside what batches write",
+    ("Batch/FunctionsPlanRole", "s3:*", "*/batch*/*"): "one recording is refused by a plan here; users name the others",
+    ("Batch/FunctionsPlanRole", "s3:PutObject", "*/versions/[*].error.json"): "the same",
+    ("Batch/FunctionsCollectRole", "s3:PutObject", "*/batch-errors/*"): "one folder of a few bad recordings",
     (
         "Asynchronous/CanaryTranscribeRole",
         "s3:GetObject",

@@ -8,12 +8,22 @@ from infra.instances import InstanceType
 _FUNCTION_LOOKS = frozenset({"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"})
 _MODEL_LOOKS = _FUNCTION_LOOKS | {"ec2:DescribeDhcpOptions", "ec2:DescribeSecurityGroups", "ec2:DescribeVpcs"}
 
+_LOG_DELIVERY = frozenset(
+    {
+        *("logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
+        *("logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery"),
+    }
+)
+
 # Statements on '*' that cannot be narrower: (actions) → why.
 ON_EVERYTHING = {
     frozenset({"xray:PutTraceSegments", "xray:PutTelemetryRecords"}): "X-Ray has no resource to be narrowed to",
     frozenset({"ecr:GetAuthorizationToken"}): "a registry's token has no resource to be narrowed to",
     frozenset({"cloudwatch:PutMetricData"}): "narrowed by namespace",
     frozenset({"cloudwatch:GetMetricStatistics"}): "reading a metric has no resource to be narrowed to",
+    frozenset({"xray:GetSamplingRules", "xray:GetSamplingTargets"}): "X-Ray has no resource to be narrowed to",
+    frozenset({"sagemaker:ListTransformJobs"}): "listing has no resource to be narrowed to",
+    _LOG_DELIVERY: "log deliveries have no resource to be narrowed to",
     _FUNCTION_LOOKS: "EC2's descriptions have no resource to be narrowed to",
     _MODEL_LOOKS: "EC2's descriptions have no resource to be narrowed to",
 }
@@ -110,6 +120,20 @@ def traces_of_every_function(resources):
     return [name for name, function in functions if function.get("TracingConfig", {}).get("Mode") != "Active"]
 
 
+def full_logs_without_data_traces_and_our_key_for_every_state_machine(resources):
+    broken = []
+    for name, machine in of_type(resources, "AWS::StepFunctions::StateMachine"):
+        logs = machine.get("LoggingConfiguration", {})
+        encryption = machine.get("EncryptionConfiguration", {})
+        if (
+            (logs.get("Level"), logs.get("IncludeExecutionData")) != ("ALL", False)
+            or machine.get("TracingConfiguration") != {"Enabled": True}
+            or (encryption.get("Type"), "KmsKeyId" in encryption) != ("CUSTOMER_MANAGED_KMS_KEY", True)
+        ):
+            broken.append(name)
+    return broken
+
+
 def no_managed_policies(resources):
     return [name for name, role in of_type(resources, "AWS::IAM::Role") if role.get("ManagedPolicyArns")]
 
@@ -157,6 +181,7 @@ RULES = (
     an_alarm_on_every_dead_letter_queue,
     encrypted_logs_that_expire_for_every_function,
     traces_of_every_function,
+    full_logs_without_data_traces_and_our_key_for_every_state_machine,
     no_managed_policies,
     no_wildcard_in_an_action,
     nothing_on_everything_without_a_reason,

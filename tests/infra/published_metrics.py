@@ -27,6 +27,9 @@ PUBLISHED = {
     ("AWS/SageMaker", "TotalProcessingTime"): (_VARIANT, _TIME),
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): (frozenset({"QueueName"}), _GAUGE),
     ("AWS/Lambda", "Errors"): (frozenset({"FunctionName"}), _COUNT),
+    # Source: Step Functions developer guide, "Monitoring metrics using CloudWatch".
+    ("AWS/States", "ExecutionsFailed"): (frozenset({"StateMachineArn"}), _COUNT),
+    ("AWS/States", "ExecutionsTimedOut"): (frozenset({"StateMachineArn"}), _COUNT),
 }
 
 # Of real-time endpoints only; asynchronous ones do not publish them.

@@ -51,7 +51,8 @@ def watched_metrics(alarm):
 
 @pytest.mark.parametrize("environment", environment_names())
 @pytest.mark.parametrize(
-    ("stack", "published", "least"), [("Asynchronous", PUBLISHED, 15), ("Realtime-main", PUBLISHED_IN_REAL_TIME, 6)]
+    ("stack", "published", "least"),
+    [("Asynchronous", PUBLISHED, 15), ("Realtime-main", PUBLISHED_IN_REAL_TIME, 6), ("Batch", PUBLISHED, 5)],
 )
 def test_every_alarm_watches_what_is_published_under_those_dimensions_and_so_can_fire(
     syntheses, environment, stack, published, least
@@ -152,19 +153,19 @@ def test_errors_of_any_function_raise_an_alarm(syntheses, stack):
     assert watched == functions
 
 
-@pytest.mark.parametrize("stack", ["asynchronous", "realtime"])
+@pytest.mark.parametrize("stack", ["asynchronous", "realtime", "batch"])
 def test_whoever_subscribes_hears_when_an_alarm_begins_and_when_it_ends(syntheses, stack):
     for alarm in told(getattr(syntheses["staging"], stack)).values():
         assert "Alarms" in json.dumps(alarm["AlarmActions"])
         assert alarm["OKActions"] == alarm["AlarmActions"]
 
 
-def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(asynchronous, realtime):
+def test_every_alarm_links_to_a_section_of_its_own_and_no_section_is_left_over(dev, asynchronous, realtime):
     page = (ROOT / "docs" / "operations.md").read_text()
     headings = re.findall(r"^### ([\w ]+)$", page, re.MULTILINE)
     assert len(headings) == len(set(headings))
     anchors = {heading.lower().replace(" ", "-") for heading in headings}
-    assert anchors == {section(alarm) for template in (asynchronous, realtime) for alarm in told(template).values()}
+    assert anchors == {section(alarm) for template in (asynchronous, realtime, dev.batch) for alarm in told(template).values()}
 
 
 def test_cloudwatch_and_budgets_of_this_account_may_publish_on_the_alarm_topic(dev):

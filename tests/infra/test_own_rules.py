@@ -45,7 +45,7 @@ def _first(resources, kind):
     return of_type(resources, f"AWS::{kind}")[0][1]
 
 
-# rule → a small change of the asynchronous stack that breaks it.
+# rule → a small change that breaks it: of the batch stack if that is about state machines, else of the asynchronous one.
 BREAKAGES = {
     "network_isolation_on_every_model": lambda r: _first(r, "SageMaker::Model").pop("EnableNetworkIsolation"),
     "images_by_full_tag_or_digest": lambda r: _first(r, "SageMaker::Model")["PrimaryContainer"].update(Image="image:latest"),
@@ -63,6 +63,9 @@ BREAKAGES = {
         group.pop("RetentionInDays") for _, group in of_type(r, "AWS::Logs::LogGroup")
     ],
     "traces_of_every_function": lambda r: _first(r, "Lambda::Function").pop("TracingConfig"),
+    "full_logs_without_data_traces_and_our_key_for_every_state_machine": lambda r: _first(r, "StepFunctions::StateMachine")[
+        "LoggingConfiguration"
+    ].update(IncludeExecutionData=True),
     "no_managed_policies": lambda r: _first(r, "IAM::Role").update(
         ManagedPolicyArns=["arn:aws:iam::aws:policy/ReadOnlyAccess"]
     ),
@@ -74,8 +77,9 @@ BREAKAGES = {
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_the_rule_finds_what_breaks_it(asynchronous, rule):
-    resources = copy.deepcopy(asynchronous.body["Resources"])
+def test_the_rule_finds_what_breaks_it(dev, rule):
+    template = dev.batch if "state_machine" in rule.__name__ else dev.asynchronous
+    resources = copy.deepcopy(template.body["Resources"])
     assert rule(resources) == []
     BREAKAGES[rule.__name__](resources)
     assert rule(resources) != []

@@ -83,16 +83,17 @@ def test_the_key_rotates(storage):
     assert storage.resource("AWS::KMS::Key")["EnableKeyRotation"] is True
 
 
-def test_the_key_serves_the_account_and_five_services_the_latter_by_condition_where_they_set_one(storage):
+def test_the_key_serves_the_account_and_six_services_the_latter_by_condition_where_they_set_one(storage):
     statements = storage.resource("AWS::KMS::Key")["KeyPolicy"]["Statement"]
     conditions = {statement.get("Sid", "account"): statement.get("Condition") for statement in statements}
-    services = {"EventsToQueues", "TopicsToQueues", "AlarmsToTopics", "BudgetsToTopics", "FunctionLogs"}
+    services = {"EventsToQueues", "TopicsToQueues", "AlarmsToTopics", "BudgetsToTopics", "FunctionLogs", "StateMachineLogs"}
     assert set(conditions) == {"account", *services}
     assert conditions["EventsToQueues"] is None, "EventBridge sets no source for KMS; a condition would drop every event"
     assert list(conditions["TopicsToQueues"]["ArnLike"]) == ["aws:SourceArn"]
     for name in ("AlarmsToTopics", "BudgetsToTopics"):
         assert conditions[name] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert list(conditions["FunctionLogs"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
+    assert list(conditions["StateMachineLogs"]["ArnLike"]) == ["kms:EncryptionContext:SourceArn"]
 
 
 def test_the_job_table_is_encrypted_recoverable_and_paid_by_request(storage):
@@ -180,7 +181,7 @@ def test_recordings_and_results_expire_where_the_environment_says_so(tmp_path):
     retention = RetentionSettings(recordings_days=30, transcripts_days=400, intermediate_days=20, captured_days=5)
     synthesis = synthesize(dataclasses.replace(find_environment("dev"), retention=retention), tmp_path)
     storage = synthesis.storage
-    assert expiring(storage, "Audio") == {"staged/": 20, "incoming/": 30}
+    assert expiring(storage, "Audio") == {"staged/": 20, "incoming/": 30, "batch/": 30}
     results = {prefix.removeprefix("/").removesuffix("*"): 400 for prefix in READ}
     assert expiring(storage, "Transcripts") == {"raw/": 20, "failures/": 20, "captured/": 5, **results}
     told = synthesis.asynchronous.resource("AWS::Lambda::Function", "IntakeSubmit")["Environment"]["Variables"]
@@ -202,11 +203,11 @@ def user_statements(storage, name):
     }
 
 
-def test_the_uploaders_policy_uploads_below_incoming_and_reads_nothing(storage):
+def test_the_uploaders_policy_uploads_below_incoming_and_batch_and_reads_nothing(storage):
     statements = user_statements(storage, "Uploader")
     multipart = {"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
     assert set(statements) == {"s3:PutObject", *multipart, "kms:GenerateDataKey", "kms:Decrypt"}
-    assert statements["s3:PutObject"]["Resource"]["Fn::Join"][1][1] == "/incoming/*"
+    assert [arn["Fn::Join"][1][1] for arn in statements["s3:PutObject"]["Resource"]] == ["/batch/*", "/incoming/*"]
     assert "kms:ViaService" in statements["kms:GenerateDataKey"]["Condition"]["StringEquals"]
 
 
