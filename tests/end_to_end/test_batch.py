@@ -92,10 +92,11 @@ class Batch:
     def __init__(self, pipeline, folder):
         self.pipeline, self.prefix = pipeline, f"{keys.BATCH_PREFIX}{folder}/"
         self.states = pipeline.aws.client("stepfunctions")
-        self.machine = pipeline.deployment.batch_state_machine
+        self.machine, self.sources = pipeline.deployment.batch_state_machine, []
 
     def put(self, name, body):
-        return self.pipeline.put(self.prefix + name, body)
+        self.sources.append(self.pipeline.put(self.prefix + name, body))
+        return self.sources[-1]
 
     def start(self):
         given = json.dumps({"prefix": self.prefix})
@@ -122,7 +123,9 @@ class Batch:
             assert time.monotonic() < deadline, self.entered(execution)[-3:]
             time.sleep(0.1)
         assert described["status"] == "SUCCEEDED", (described.get("error"), described.get("cause"), self.entered(execution))
-        return json.loads(described["output"])
+        output = json.loads(described["output"])
+        assert json.loads(self.pipeline.read(output["reports"]["json"]))["counts"] == output["counts"]
+        return output
 
     def run(self, seconds=300):
         return self.report(self.start(), seconds)
@@ -145,6 +148,12 @@ class Batch:
         staged = {keys.staged_key(job_id(source)): source.key for source in sources}
         asked = (request["object"].split("/", 3)[3] for request in self.pipeline.requests if request["status"] == 200)
         return Counter(staged[key] for key in asked if key in staged)
+
+    def job_prefix(self):
+        """What the names of the folder's transform jobs begin with: as a run of it has named its own."""
+        mine = {keys.staged_key(job_id(source)) for source in self.sources}
+        names = (request["job"] for request in self.pipeline.requests if request["object"].split("/", 3)[3] in mine)
+        return "-".join(next(names).split("-")[:3]) + "-"
 
     def transform_jobs(self):
         pages = self.pipeline.aws.client("sagemaker").get_paginator("list_transform_jobs").paginate()
@@ -178,6 +187,7 @@ def test_a_mixed_folder_comes_to_its_end_and_a_second_run_finds_nothing_to_do(pi
     assert {ends[source].state for source in broken} <= {JobState.FAILED, JobState.REJECTED}
     for source in broken:
         assert pipeline.error(ends[source])["code"]
+    assert pipeline.read(ends[good[0]].outputs["txt"]).strip()
     after = batch.results()
     transcripts = {key for key in after if key.startswith(keys.BATCH_TRANSCRIPTS_PREFIX) and key.endswith(".json")}
     errors = {key for key in after if key.startswith(keys.BATCH_ERRORS_PREFIX)}
@@ -195,6 +205,21 @@ def test_a_mixed_folder_comes_to_its_end_and_a_second_run_finds_nothing_to_do(pi
     assert batch.results() == after
 
 
+def orphan(batch):
+    """A transform job as a killed execution may leave it behind: of this folder, at work, and nobody waits for it."""
+    aws, bucket = batch.pipeline.aws, batch.pipeline.deployment.audio_bucket
+    name = next(name for name in batch.transform_jobs() if name.startswith(batch.job_prefix()))
+    former = aws.client("sagemaker").describe_transform_job(TransformJobName=name)
+    manifest = f"{keys.BATCH_WORK_PREFIX}orphan/manifest.json"
+    body = json.dumps([{"prefix": f"s3://{bucket}/{keys.STAGED_PREFIX}"}, "nobody"])
+    aws.client("s3").put_object(Bucket=bucket, Key=manifest, Body=body)
+    former["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] = f"s3://{bucket}/{manifest}"
+    asked = ("ModelName", "TransformInput", "TransformOutput", "TransformResources", "Environment")
+    left = f"{batch.job_prefix()}orphan"
+    aws.client("sagemaker").create_transform_job(TransformJobName=left, **{member: former[member] for member in asked})
+    return left
+
+
 # In the order in which a run comes through them.
 STATES = ["Recover", "Page", "Shard", "Shards", "Collect", "Leftovers", "Report"]
 
@@ -203,6 +228,7 @@ def test_a_folder_whose_runs_are_killed_in_every_state_is_transcribed_in_the_end
     batch = Batch(pipeline, "killed")
     sources = [batch.put(f"{n}.wav", clip(n)) for n in range(6)]
     sources += [batch.put("large.wav", padded(clip(1), 8 * MIB))]
+    bad = batch.put("text.mp3", BAD["text.mp3"])
     killed = {}
     for state in STATES:
         known = batch.transform_jobs()
@@ -222,11 +248,16 @@ def test_a_folder_whose_runs_are_killed_in_every_state_is_transcribed_in_the_end
             batch.states.stop_execution(executionArn=execution, error="Test", cause="killed")
             killed[state] = batch.entered(execution)[-1]
     assert set(killed) >= {"Recover", "Page", "Shard", "Shards"}, killed
+    left = orphan(batch)
     batch.run()
+    described = pipeline.aws.client("sagemaker").describe_transform_job(TransformJobName=left)
+    assert described["TransformJobStatus"] == "Stopped", "a job that nobody waits for is stopped, and its end awaited"
     ends = [pipeline.end_of(source, 300) for source in sources]
     assert {end.state for end in ends} == {JobState.SUCCEEDED}
+    assert pipeline.read(ends[0].outputs["txt"]).strip()
+    assert pipeline.error(pipeline.end_of(bad))["code"] == "not_audio"
     assert set(batch.transcribed(sources[:-1]).values()) == {1}, "no stored output was made twice"
-    assert len([key for key in batch.results() if key.endswith(".json")]) == len(sources)
+    assert len([key for key in batch.results() if key.endswith(".json")]) == len([*sources, bad])
 
 
 def test_a_marker_starts_a_run_once_however_often_its_event_comes(pipeline, clip, eventually):
