@@ -156,7 +156,7 @@ def test_the_reconcile_function_gets_every_setting_that_it_reads_and_runs_every_
 
 def test_the_reconcile_function_finds_and_sends_and_changes_no_transcript(asynchronous):
     role = "ReconciliationReconcileRole"
-    errors = ["/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
+    errors = ["/batch-errors/*", "/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
     assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == errors
     assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == errors
     (index,) = asynchronous.allowed(role, "dynamodb:Query")
@@ -166,10 +166,10 @@ def test_the_reconcile_function_finds_and_sends_and_changes_no_transcript(asynch
     assert asynchronous.allowed(role, "sagemaker:*") == []
 
 
-def test_deletions_below_incoming_reach_the_results_queue(asynchronous):
+def test_deletions_of_uploads_reach_the_results_queue(asynchronous):
     rule = asynchronous.resource("AWS::Events::Rule", "ResultsDeletions")
     assert rule["EventPattern"]["detail-type"] == ["Object Deleted"]
-    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}]
+    assert rule["EventPattern"]["detail"]["object"]["key"] == [{"prefix": "incoming/"}, {"prefix": "batch/"}]
     (target,) = rule["Targets"]
     assert target["Arn"]["Fn::GetAtt"][0].startswith("ResultsWorkQueue")
     assert target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0].startswith("ResultsUndeliveredNotifications")
@@ -177,20 +177,20 @@ def test_deletions_below_incoming_reach_the_results_queue(asynchronous):
 
 def test_the_submit_function_reads_uploads_and_writes_staged_copies_and_errors_only(asynchronous):
     role = "IntakeSubmitRole"
-    errors = ["/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
-    assert sorted(below(asynchronous.allowed(role, "s3:GetObject"))) == sorted(["/incoming/*", *errors])
-    assert below(asynchronous.allowed(role, "s3:GetObjectVersion")) == ["/incoming/*"]
+    errors = ["/batch-errors/*", "/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
+    assert sorted(below(asynchronous.allowed(role, "s3:GetObject"))) == sorted(["/batch/*", "/incoming/*", *errors])
+    assert below(asynchronous.allowed(role, "s3:GetObjectVersion")) == ["/batch/*", "/incoming/*"]
     assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == sorted([*errors, "/staged/*"])
     assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == errors
 
 
 def test_the_record_function_reads_what_it_needs_and_writes_results_only(asynchronous):
     role = "ResultsRecordRole"
-    removable = ["/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
-    results = [*removable, "/transcripts-by-hash/*", "/transcripts/*", "/versions/*"]
+    removable = ["/batch-errors/*", "/errors-by-hash/*", "/errors/*", "/versions/*.error.json"]
+    results = [*removable, "/batch-transcripts/*", "/transcripts-by-hash/*", "/transcripts/*", "/versions/*"]
     assert sorted(below(asynchronous.allowed(role, "s3:PutObject"))) == sorted(results)
     assert sorted(below(asynchronous.allowed(role, "s3:GetObject"))) == sorted(
-        ["/incoming/*", "/raw/*", "/failures/*", *results]
+        ["/batch/*", "/incoming/*", "/raw/*", "/failures/*", *results]
     )
     assert sorted(below(asynchronous.allowed(role, "s3:DeleteObject"))) == sorted(results)
 
