@@ -51,7 +51,7 @@ def clip(spoken):
 
 
 def padded(wav, size):
-    """The same sound in a file of `size` bytes and more: a chunk that no decoder looks at stands before it."""
+    """The same sound in a file of `size` bytes and more, an even number: a chunk that no decoder looks at stands before it."""
     padding = b"JUNK" + struct.pack("<I", size) + bytes(size)
     body = b"WAVE" + padding + wav[12:]
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -174,7 +174,7 @@ def test_a_mixed_folder_comes_to_its_end_and_a_second_run_finds_nothing_to_do(pi
 
     good = [batch.put(f"{NAMES[n % len(NAMES)]} {n}.wav", clip(n)) for n in range(files - bad - large - done)]
     broken = [batch.put(name, body) for name, body in list(BAD.items())[:bad]]
-    too_large = [batch.put(f"large {n}.wav", padded(clip(n), 8 * MIB + n)) for n in range(large)]
+    too_large = [batch.put(f"large {n}.wav", padded(clip(n), 8 * MIB + 2 * n)) for n in range(large)]
     report = batch.run(1500)
     counts = report["counts"]
     assert (report["recordings"], counts["unfinished"]) == (files, 0)
