@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from simulation.faults import Fault, Faults
+from simulation.mistakes import Mistakes
 from simulation.queues import Message, Queue, subject_of
 from simulation.scheduler import Crash, Process, Scheduler
 from simulation.wire import Outages, Wire
@@ -24,6 +25,7 @@ class Lambda:
     faults: Faults
     outages: Outages
     wire: Wire
+    mistakes: Mistakes
     started: int = 0
 
     def run(self, name: str, timeout: float, handler: Callable[[Any], Any], ended: Callable[[Any], None]) -> None:
@@ -38,10 +40,11 @@ class Lambda:
         def body() -> None:
             answer = None
             try:
-                answer = handler(_context(process))
+                with self.mistakes.noticed():
+                    answer = handler(_context(process))
             except Crash:
                 self._note(process, "died")
-            except Exception as error:  # noqa: BLE001  # as Lambda does
+            except Exception as error:  # noqa: BLE001  # Lambda outlives whatever a function raises; mistakes have been noticed
                 self._note(process, f"raised {type(error).__name__}: {error}")
             ended(answer)
 

@@ -16,6 +16,7 @@ from record_result import handler as record_handler
 from record_result.handler import Room
 from record_result.ownership import Ownership
 from record_result.recording import Recording
+from simulation.mistakes import Mistakes
 from simulation.scheduler import current_process
 from submit_transcription import handler as submit_handler
 from submit_transcription.settings import Settings
@@ -54,6 +55,7 @@ class Functions:
     clients: Clients
     times: JobTimes
     slots: int
+    mistakes: Mistakes
     outbox: type[Outbox] = Outbox
 
     def submission(self) -> Submission:
@@ -103,7 +105,10 @@ class Functions:
             (record_handler, "room", self.room),
             (reconcile_handler, "reconciliation", self.reconciliation),
         )
-        places = [*makers, *((module, "single_metric", _no_metric) for module in modules)]
+        places: list[tuple[Any, str, Any]] = [*makers]
+        places += [(module, "single_metric", _no_metric) for module in modules]
+        consumers: tuple[Any, ...] = (submit_handler, record_handler)
+        places += [(module, "process_deliveries", self.mistakes.process_deliveries) for module in consumers]
         before = [(module, name, getattr(module, name)) for module, name, _ in places]
         levels = [(module.logger, module.logger.level) for module in modules]
         try:

@@ -58,6 +58,7 @@ def check(world: World) -> list[Violation]:
     by_id = {_job_id(upload): upload for upload in world.users.uploaded.values()}
     jobs = [Job(key, row, by_id.get(key)) for key, row in world.jobs().items()]
     return [
+        *(Violation("functions raise only what a later try mends", (), mistake) for mistake in world.mistakes.found),
         *_table_equals_objects(world, jobs),
         *_nothing_waits(world, jobs),
         *_one_end_in_time(world, jobs),

@@ -15,6 +15,7 @@ from simulation.events import SNS, EventBridge
 from simulation.faults import Fault, Faults
 from simulation.functions import AUDIO_BUCKET, INTAKE_QUEUE, RESULTS_QUEUE, TRANSCRIPTS_BUCKET, Clients, Functions
 from simulation.history import History
+from simulation.mistakes import Mistakes
 from simulation.operators import Operators
 from simulation.queues import SQS, Queue
 from simulation.scheduler import EPOCH, Scheduler
@@ -103,7 +104,8 @@ class World:
             sns=self.sns,
             sagemaker=parts.sagemaker(self.endpoint),
         )
-        self.functions = Functions(clients, parts.times, INSTANCES, parts.outbox)
+        self.mistakes = Mistakes()
+        self.functions = Functions(clients, parts.times, INSTANCES, self.mistakes, parts.outbox)
         self.users = Users(scheduler, faults, random, self.audio, uploads, INSTANCES)
         self._run_functions(parts.reconciler)
         self.faults_end = EPOCH + self.users.span + _FAULTS_SECONDS
@@ -154,7 +156,7 @@ class World:
         return queue, dead
 
     def _run_functions(self, reconciler: bool) -> None:
-        self.lambdas = Lambda(self.scheduler, self.faults, self.outages, self.wire)
+        self.lambdas = Lambda(self.scheduler, self.faults, self.outages, self.wire, self.mistakes)
         handlers: dict[str, Handler] = {"submit": submit, "record": record}
         Mapping(self.lambdas, self.intake, "submit", handlers["submit"], SUBMIT_TIMEOUT, SUBMIT_BATCH, CONCURRENCY)
         Mapping(self.lambdas, self.results, "record", handlers["record"], RECORD_TIMEOUT, RECORD_BATCH, CONCURRENCY)

@@ -40,6 +40,10 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
 
 
+class ContestedSubmissionError(Exception):
+    """Another delivery is submitting the job at this moment; a later look finds what it did."""
+
+
 @dataclass(frozen=True)
 class Submission:
     settings: Settings
@@ -121,7 +125,7 @@ class Submission:
         if submitted is None:
             self.admission.release(work_seconds)
             # To go on could invoke twice; to stop could lose the job if the other delivery dies. So look again later.
-            raise RuntimeError(f"another delivery is submitting job {job.job_id} at this moment")
+            raise ContestedSubmissionError(f"another delivery is submitting job {job.job_id} at this moment")
         return submitted
 
     def _staged(self, job: Job) -> Job:

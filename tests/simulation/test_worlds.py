@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+from typing import Any, ClassVar
 
 import pytest
 
 from simulation.faults import Fault
+from simulation.invariants import check
 from simulation.mutants import NAMES
 from simulation.report import Report, story_of
 from simulation.runs import Outcome, Plan, run
+from simulation.world import Parts, World
+from transcription_jobs.job import Job
+from transcription_jobs.outbox import Outbox
 
 _SEEDS = range(12)
 _UPLOADS = 100
@@ -69,6 +74,26 @@ def test_a_pipeline_without_a_safeguard_breaks_a_rule(mutant: str):
 
 def _notices(seed: int, mutant: str) -> bool:
     return bool(run(Plan(seed, _UPLOADS, mutant), with_story=False).violations)
+
+
+class _MistakenOnce(Outbox):
+    """Has a mistake that a second delivery no longer meets."""
+
+    met: ClassVar[set[str]] = set()
+
+    def succeed(self, job: Job, *arguments: Any) -> bool:
+        if job.job_id not in self.met:
+            self.met.add(job.job_id)
+            raise KeyError("nobody has this name")
+        return super().succeed(job, *arguments)
+
+
+def test_a_mistake_in_a_function_breaks_a_rule_though_a_retry_hides_it():
+    world = World(0, 20, Parts(outbox=_MistakenOnce))
+    world.run()
+    assert [str(violation) for violation in check(world)] == [
+        "functions raise only what a later try mends: KeyError in succeed: 'nobody has this name'"
+    ]
 
 
 def test_a_violation_is_told_with_its_story_and_how_to_see_it_again():
