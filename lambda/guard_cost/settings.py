@@ -1,32 +1,19 @@
 """The function's settings, read from its environment."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from transcription_jobs.settings import EnvironmentSettings, is_true, variable
 from whisperstack_contract import variables
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(EnvironmentSettings):
     """enforce: whether to take the instances away above the limit. interval_seconds: between two runs of this function."""
 
-    endpoint_name: str
-    variant_name: str
-    instance_hours_a_day: float
-    enforce: bool
-    min_instances: int
-    max_instances: int
-    interval_seconds: int
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises KeyError for a variable that is not set, ValueError for one that is no number."""
-        return cls(
-            endpoint_name=environment[variables.ENDPOINT_NAME],
-            variant_name=environment[variables.VARIANT_NAME],
-            instance_hours_a_day=float(environment[variables.INSTANCE_HOURS_A_DAY]),
-            enforce=environment[variables.ENFORCE_INSTANCE_HOURS] == "true",
-            min_instances=int(environment[variables.MIN_INSTANCES]),
-            max_instances=int(environment[variables.MAX_INSTANCES]),
-            interval_seconds=int(environment[variables.GUARD_INTERVAL_SECONDS]),
-        )
+    endpoint_name: str = field(metadata=variable(variables.ENDPOINT_NAME))
+    variant_name: str = field(metadata=variable(variables.VARIANT_NAME))
+    instance_hours_a_day: float = field(metadata=variable(variables.INSTANCE_HOURS_A_DAY, float))
+    enforce: bool = field(metadata=variable(variables.ENFORCE_INSTANCE_HOURS, is_true))
+    min_instances: int = field(metadata=variable(variables.MIN_INSTANCES, int))
+    max_instances: int = field(metadata=variable(variables.MAX_INSTANCES, int))
+    interval_seconds: int = field(metadata=variable(variables.GUARD_INTERVAL_SECONDS, int))

@@ -1,45 +1,23 @@
 """The function's settings, read from its environment."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from transcription_jobs.settings import JobSettings, is_true, variable
 from whisperstack_contract import variables
-from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.options import PartialOptions
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Names as infra set them. default_options: of uploads that do not say otherwise in their metadata.
+@dataclass(frozen=True, kw_only=True)
+class Settings(JobSettings):
+    """default_options: of uploads that do not say otherwise in their metadata.
 
     prompts_from_metadata: whether they may say there what the model is prompted with.
     model_digest: the model that the endpoint serves.
     slots: recordings that the endpoint works on at a time, with all the instances that it may have.
     """
 
-    job_table: str
-    audio_bucket: str
-    transcripts_bucket: str
-    endpoint_name: str
-    announcements_topic: str
-    default_options: PartialOptions
-    prompts_from_metadata: bool
-    model_digest: str
-    times: JobTimes
-    slots: int
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Raises KeyError for a variable that is not set, InvalidOptionsError for options that do not exist."""
-        return cls(
-            job_table=environment[variables.JOB_TABLE],
-            audio_bucket=environment[variables.AUDIO_BUCKET],
-            transcripts_bucket=environment[variables.TRANSCRIPTS_BUCKET],
-            endpoint_name=environment[variables.ENDPOINT_NAME],
-            announcements_topic=environment[variables.ANNOUNCEMENTS_TOPIC],
-            default_options=PartialOptions.from_json(environment[variables.DEFAULT_OPTIONS]),
-            prompts_from_metadata=environment[variables.PROMPTS_FROM_METADATA] == "true",
-            model_digest=environment[variables.MODEL_DIGEST],
-            times=JobTimes.from_json(environment[variables.JOB_TIMES]),
-            slots=int(environment[variables.ENDPOINT_SLOTS]),
-        )
+    endpoint_name: str = field(metadata=variable(variables.ENDPOINT_NAME))
+    default_options: PartialOptions = field(metadata=variable(variables.DEFAULT_OPTIONS, PartialOptions.from_json))
+    prompts_from_metadata: bool = field(metadata=variable(variables.PROMPTS_FROM_METADATA, is_true))
+    model_digest: str = field(metadata=variable(variables.MODEL_DIGEST))
+    slots: int = field(metadata=variable(variables.ENDPOINT_SLOTS, int))
