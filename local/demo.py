@@ -158,13 +158,14 @@ def _state(result: Result) -> str:
 
 
 def _outcome(aws: EmbeddedAws, deployment: Deployment, result: Result) -> tuple[str, str]:
-    """(seconds of audio, the text or the error)."""
+    """(seconds of audio, the text with what is to be known of it, or the error)."""
     if result.announcement is None:
         return "", result.reason
     if result.announcement.error:
         return "", f"{result.announcement.error.code}: {result.announcement.error.message}"
     transcript = Transcript.from_json(read_object(aws, deployment, result.announcement.outputs["json"]))
-    return f"{transcript.duration:.1f}", transcript.text.strip() or "(no speech)"
+    warnings = [f"{warning.code}: {warning.message}" for warning in transcript.whisperstack.warnings]
+    return f"{transcript.duration:.1f}", "\n".join([transcript.text.strip() or "(no speech)", *warnings])
 
 
 def _print_report(aws: EmbeddedAws, deployment: Deployment, report: dict[str, Any], console: Console) -> None:

@@ -1,5 +1,9 @@
 """The demo as a user runs it: what it prints, how it ends, and that it leaves no process behind."""
 
+import wave
+from io import BytesIO
+from pathlib import Path
+
 import pytest
 
 from local.embedded_aws import PROJECT
@@ -56,3 +60,30 @@ def test_in_real_time_the_demo_prints_the_answers_and_why_one_was_refused(demo, 
     assert "refused (not_audio)" in output
     assert "MODE=async takes it" in " ".join(output.split())
     assert "1 of 3 recordings transcribed." in output
+
+
+def test_in_a_batch_the_demo_prints_a_table_and_keeps_the_report(demo, tmp_path):
+    recording = (PROJECT / "samples" / "jfk.mp3").read_bytes()
+    (tmp_path / "a good one.mp3").write_bytes(recording)
+    (tmp_path / "cut.wav").write_bytes(wav_that_ends_early())
+    (tmp_path / "notes.mp3").write_text("no sound in here\n" * 50)
+    output, _ = (run := demo.start("--mode", "batch", tmp_path)).communicate(timeout=240)
+    assert run.returncode == 1, output
+    table = " ".join(output.replace("│", " ").split())
+    for word in SENTENCE.split():
+        assert word in table
+    assert "truncated_audio" in table
+    assert "not_audio" in table
+    assert "The run: 1 succeeded, 1 partial, 1 failed" in output
+    assert "1 of 3 recordings transcribed." in output
+    (report,) = (line.partition(": ")[2] for line in output.splitlines() if line.startswith("A copy that stays"))
+    assert "notes.mp3" in Path(report).read_text()
+
+
+def wav_that_ends_early():
+    """A tenth of a second of silence whose header speaks of ten."""
+    content = BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 16_000 * 10))
+    return content.getvalue()[: 44 + 2 * 1600]
