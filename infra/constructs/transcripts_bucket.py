@@ -77,6 +77,10 @@ class TranscriptsBucket(PrivateBucket):
         self.grant_list(grantee)
         self._grant(grantee, ["s3:GetObject"], [RAW_PREFIX, FAILURES_PREFIX], _NAMED_BY_JOB)
 
+    def grant_read_batch_output(self, grantee: iam.IRole) -> None:
+        self.grant_list(grantee)
+        self._grant(grantee, ["s3:GetObject"], [RAW_BATCH_PREFIX], _NAMED_BY_JOB)
+
     def grant_read_canaries(self, grantee: iam.IRole) -> None:
         """Failures too, whose names SageMaker makes up."""
         self.grant_list(grantee)
