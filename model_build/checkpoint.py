@@ -16,7 +16,7 @@ from model_build.shapes import DIMENSIONS, expected_shapes
 # What torch.load has been seen to raise for damaged files, or does by its source.
 UNREADABLE: Final = (
     pickle.UnpicklingError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, AssertionError, EOFError,
-    OSError, ArithmeticError, MemoryError,
+    OSError, ArithmeticError, MemoryError, zipfile.BadZipFile,
 )  # fmt: skip
 
 

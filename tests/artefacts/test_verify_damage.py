@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import itertools
+import struct
 import tarfile
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_behind_a_right_digest_damaged_weights_are_loaded_or_refused(scratch: Pa
     forgery.files["whisper.pt"] = content
     forgery.list_files()
     _accepted(forgery.write(scratch / str(next(_numbers))))
+
+
+def test_weights_that_call_themselves_a_part_of_several_are_refused(tmp_path: Path) -> None:
+    end = WEIGHTS.rindex(b"PK\5\6")
+    locator = b"PK\6\7" + struct.pack("<LQL", 0, 0, 2)  # zip64's, of two disks
+    forgery = Forgery()
+    forgery.files["whisper.pt"] = WEIGHTS[:end] + locator + WEIGHTS[end:]
+    forgery.list_files()
+    assert not _accepted(forgery.write(tmp_path))
 
 
 @settings(max_examples=100, deadline=None)
