@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from batch_runs.run import Run
 from batch_runs.run_rows import RunRows
@@ -87,10 +87,11 @@ class GeneratedBucket:
     def copy_object(self, **_parameters: Any) -> dict[str, Any]:
         return {}
 
-    def put_object(self, *, Key: str, Body: bytes, **_others: Any) -> dict[str, Any]:  # noqa: N803
+    def put_object(self, *, Key: str, Body: bytes | IO[bytes], **_others: Any) -> dict[str, Any]:  # noqa: N803
         path = self._folder / Key
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(Body)
+        with path.open("wb") as file:
+            shutil.copyfileobj(io.BytesIO(Body) if isinstance(Body, bytes) else Body, file)
         return {}
 
     def get_object(self, *, Key: str, **_others: Any) -> dict[str, Any]:  # noqa: N803
@@ -140,8 +141,8 @@ def plan(count: int, folder: Path) -> Figures:
     ended = time.process_time()
     if (found["planned"], shared["files"]) != (count, count):
         raise RuntimeError(f"{found['planned']} of {count} recordings were planned, and {shared['files']} shared out")
-    items = json.loads((folder / shared["shards_key"]).read_bytes())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    items = json.loads((folder / shared["shards_key"]).read_bytes())
     return Figures(count, paged - started, ended - paged, peak, len(items), _spread(items))
 
 

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from batch_runs.run import Run
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PAGES: Final = "pages/"
+
+_ARRAY_IN_MEMORY_BYTES: Final = 1 << 20
 
 
 class Line(StrEnum):
@@ -60,7 +63,7 @@ class WorkFiles:
 
     def write(self, name: str, note: Note) -> None:
         header = {"counts": note.counts, "options": note.options, **note.more}
-        self._put(name, "\n".join(json.dumps(line, separators=(",", ":")) for line in (header, *note.lines)))
+        self._put(name, "\n".join(json.dumps(line, separators=(",", ":")) for line in (header, *note.lines)).encode())
 
     def read(self, name: str) -> Note:
         header, *lines = (json.loads(line) for line in self._get(name).splitlines())
@@ -77,16 +80,21 @@ class WorkFiles:
                     yield entry["Key"].removeprefix(self._run.work_key(""))
 
     def write_array(self, name: str, values: Iterable[Any]) -> None:
-        """A JSON array. The values are made and written down one by one."""
-        self._put(name, f"[{','.join(json.dumps(value, separators=(',', ':')) for value in values)}]")
+        """A JSON array. The values are made and written down one by one, to a file where there are many."""
+        with SpooledTemporaryFile(_ARRAY_IN_MEMORY_BYTES) as file:
+            before = b"["
+            for value in values:
+                file.write(before + json.dumps(value, separators=(",", ":")).encode())
+                before = b","
+            file.write(b"]" if before == b"," else b"[]")
+            file.seek(0)
+            self._put(name, file)
 
     def read_array(self, name: str) -> list[Any]:
         return list(json.loads(self._get(name)))
 
-    def _put(self, name: str, text: str) -> None:
-        self._s3.put_object(
-            Bucket=self.bucket, Key=self._run.work_key(name), Body=text.encode(), ContentType="application/json"
-        )
+    def _put(self, name: str, content: bytes | IO[bytes]) -> None:
+        self._s3.put_object(Bucket=self.bucket, Key=self._run.work_key(name), Body=content, ContentType="application/json")
 
     def _get(self, name: str) -> bytes:
         return self._s3.get_object(Bucket=self.bucket, Key=self._run.work_key(name))["Body"].read()

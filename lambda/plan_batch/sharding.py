@@ -1,12 +1,13 @@
 """Shares recordings out among transform jobs, so that those of one kind finish at about the same time.
 
-A million lines do not fit into a function's memory, so they lie in an SQLite file while they are sorted: the largest recording
-goes to the shard that has the least so far. Source: Graham 1969, "Bounds on multiprocessing timing anomalies" (LPT).
+A million lines do not fit into a function's memory, so they and their shards lie in an SQLite file while they are sorted. The
+largest recording goes to the shard that has the least so far. Source: Graham 1969, "Bounds on multiprocessing timing anomalies"
+(LPT).
 """
 
 import heapq
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ _TABLES: Final = """
     CREATE TABLE recording (options TEXT, concurrency INTEGER, bytes INTEGER, job TEXT);
     CREATE TABLE options (digest TEXT PRIMARY KEY, text TEXT) WITHOUT ROWID;
     CREATE TABLE placed (shard INTEGER, job TEXT, PRIMARY KEY (shard, job)) WITHOUT ROWID;
+    CREATE TABLE shard (
+        number INTEGER PRIMARY KEY, options TEXT, files INTEGER, bytes INTEGER, payload_mb INTEGER, concurrency INTEGER
+    );
 """
 
 # What is transcribed already, and only waits to be collected, stands under this in place of a number of requests at a time.
@@ -80,19 +84,29 @@ class Shards:
         yield from (job for (job,) in self._database.execute(f"SELECT job FROM recording WHERE {rare}", (most,)))  # noqa: S608
         self._database.execute(f"DELETE FROM recording WHERE {rare}", (most,))  # noqa: S608
 
-    def place(self) -> list[Shard]:
+    def place(self) -> None:
         """Gives every recording its shard."""
         self._database.execute("CREATE INDEX by_size ON recording (options, concurrency, bytes DESC, job)")
         kinds = self._database.execute(
             "SELECT options, concurrency, COUNT(*), SUM(bytes), MAX(bytes) FROM recording"
             " GROUP BY options, concurrency ORDER BY options, concurrency"
         ).fetchall()
-        shards: list[Shard] = []
+        placed = 0
         for options, concurrency, files, size, largest in kinds:
             # As loads differ by the largest recording at most, ten of it in each are within a tenth.
             count = max(size // max(self._limits.shard_bytes, _FEWEST_OF_THE_LARGEST * largest), -(-files // _MOST_FILES))
-            shards += self._place_kind(options, concurrency, largest, range(len(shards), len(shards) + count))
-        return shards
+            self._place_kind(options, concurrency, largest, range(placed, placed + count))
+            placed += count
+
+    def __iter__(self) -> Iterator[Shard]:
+        """By number, once they are placed."""
+        columns = "number, options, files, bytes, payload_mb, concurrency"
+        return (Shard(*row) for row in self._database.execute(f"SELECT {columns} FROM shard ORDER BY number"))  # noqa: S608
+
+    def totals(self) -> tuple[int, int]:
+        """(shards, recordings in them)."""
+        shards, recordings = self._database.execute("SELECT COUNT(*), COALESCE(SUM(files), 0) FROM shard").fetchone()
+        return shards, recordings
 
     def jobs(self, shard: Shard) -> list[str]:
         found = self._database.execute("SELECT job FROM placed WHERE shard = ? ORDER BY job", (shard.number,))
@@ -101,10 +115,8 @@ class Shards:
     def _insert(self, rows: Iterable[tuple[str, int, int, str]]) -> None:
         self._database.executemany("INSERT INTO recording VALUES (?, ?, ?, ?)", rows)
 
-    def _place_kind(self, options: str, concurrency: int, largest: int, numbers: Sequence[int]) -> Iterator[Shard]:
-        loads = [(0, number) for number in numbers]
-        files = dict.fromkeys(numbers, 0)
-        sizes = dict.fromkeys(numbers, 0)
+    def _place_kind(self, options: str, concurrency: int, largest: int, numbers: Iterable[int]) -> None:
+        loads = [(0, number, 0) for number in numbers]
 
         def placed() -> Iterator[tuple[int, str]]:
             ordered = self._database.execute(
@@ -112,10 +124,8 @@ class Shards:
                 (options, concurrency),
             )
             for job, size in ordered:
-                load, number = loads[0]
-                heapq.heapreplace(loads, (load + size, number))
-                files[number] += 1
-                sizes[number] += size
+                load, number, files = loads[0]
+                heapq.heapreplace(loads, (load + size, number, files + 1))
                 yield number, job
 
         self._database.executemany("INSERT INTO placed VALUES (?, ?)", placed())
@@ -123,8 +133,10 @@ class Shards:
         at_a_time = None if payload is None else self._limits.concurrency_for(payload)
         if payload is not None and at_a_time is not None:
             require_batch_concurrency(at_a_time, payload)
-        for number in numbers:
-            yield Shard(number, options, files[number], sizes[number], payload, at_a_time)
+        self._database.executemany(
+            "INSERT INTO shard VALUES (?, ?, ?, ?, ?, ?)",
+            ((number, options, files, load, payload, at_a_time) for load, number, files in loads),
+        )
 
 
 @contextmanager

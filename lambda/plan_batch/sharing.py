@@ -34,17 +34,18 @@ class Sharing:
         """
         self.runs.renew(run)
         files = WorkFiles(self.s3, self.settings.audio_bucket, run)
-        made = self._make(run, round_number, files) if round_number <= ROUNDS else []
+        made, recordings = self._make(run, round_number, files) if round_number <= ROUNDS else (0, 0)
         return {
             "round": round_number,
             "next_round": round_number + 1,
-            "shards": len(made),
+            "shards": made,
             "shards_bucket": files.bucket,
             "shards_key": run.work_key(shards(round_number)),
-            "files": sum(shard.files for shard in made),
+            "files": recordings,
         }
 
-    def _make(self, run: Run, round_number: int, files: WorkFiles) -> list[Shard]:
+    def _make(self, run: Run, round_number: int, files: WorkFiles) -> tuple[int, int]:
+        """(shards, recordings in them)."""
         with sorted_on_disk(self.settings.limits) as database:
             for note in _notes(round_number, files):
                 database.add((job, size, digest) for job, size, digest in note.of(Line.TRANSCRIBE))
@@ -52,23 +53,23 @@ class Sharing:
                 database.add_options(note.options)
             if self.settings.leftovers:
                 _write_overflow(round_number, files, database.take_rarest_options(MOST_OPTIONS))
-            placed = database.place()
-            self._write_manifests(round_number, files, placed, database)
-            if placed:
-                items = (self._item(run, round_number, files, shard, database) for shard in placed)
+            database.place()
+            self._write_manifests(round_number, files, database)
+            if (totals := database.totals()) != (0, 0):
+                items = (self._item(run, round_number, files, shard, database) for shard in database)
                 files.write_array(shards(round_number), items)
-        return placed
+        return totals
 
-    def _write_manifests(self, round_number: int, files: WorkFiles, placed: Sequence[Shard], database: Shards) -> None:
+    def _write_manifests(self, round_number: int, files: WorkFiles, database: Shards) -> None:
         prefix = {"prefix": f"s3://{self.settings.audio_bucket}/{keys.STAGED_PREFIX}"}
 
         def write(number: int, jobs: list[str]) -> None:
             files.write_array(manifest(round_number, number), [prefix, *jobs])
 
         with ThreadPoolExecutor(_THREADS) as pool:
-            for start in range(0, len(placed), _THREADS):
-                # A few at a time, so that not all of the batch waits in memory to be written.
-                some = placed[start : start + _THREADS]
+            placed = iter(database)
+            # A few at a time, so that not all of the batch waits in memory to be written.
+            while some := list(islice(placed, _THREADS)):
                 list(pool.map(write, [shard.number for shard in some], [database.jobs(shard) for shard in some]))
 
     def _item(self, run: Run, round_number: int, files: WorkFiles, shard: Shard, database: Shards) -> dict[str, Any]:
