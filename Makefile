@@ -104,6 +104,13 @@ end-to-end: setup ## the tests that deploy to the embedded AWS
 simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2]
 	@PYTHONPATH=.:contract:inference:lambda $(PY) -m simulation run $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(JOBS) $(if $(RESULT),--result $(RESULT))
 
+.PHONY: load kill-test
+kill-test: setup ## the demo with 50 recordings while its processes are killed at random; takes half an hour, mostly waiting
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end/test_killed_processes.py -m slow $(PYTEST)
+
+load: setup ## many uploads through the embedded AWS with a model that answers at once: none lost, how fast   [UPLOADS=10000]
+	@$(PY) -m local load $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(RESULT),--result $(RESULT))
+
 fuzz: setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
 	@echo "== fuzzing, $(EXAMPLES) examples for each parser, a tenth for the decoder"
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) --timeout 0 tests/fuzz $(PYTEST)

@@ -203,7 +203,22 @@ def _idle_tail() -> str:
 def reliability() -> str:
     """The page as it is written by hand, with the table of faults, and what the simulation found last."""
     text = _with_table("reliability.md", "faults", faults_table())
-    return _put(text, "reliability.md", "simulation", simulation_summary())
+    text = _put(text, "reliability.md", "simulation", simulation_summary())
+    return _put(text, "reliability.md", "load", load_summary())
+
+
+def load_summary() -> str:
+    """What `make load` measured last."""
+    found: dict[str, Any] = json.loads((DOCS.parent / "bench" / "results" / "load.json").read_text())
+    machine, versions, waves = found["machine"], found["versions"], found["waves"]
+    memory = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found["peak_mb"].items())
+    return (
+        f"Last run on {found['date']}, {machine['cores']} cores ({machine['processor']}), Python {versions['python']}, moto "
+        f"{versions['moto']}: **{found['uploads']:,} uploads, none lost**, {found['repeated']} announcements repeated,\n"
+        f"{found['uploads_per_second']:.1f} uploads a second. A submission took {waves[0]['submit_ms']:.0f} ms in the first "
+        f"wave and {waves[-1]['submit_ms']:.0f} ms in the last, {found['submit_growth']:.2f} times as long.\n"
+        f"Peak memory, of the largest process each: {memory}."
+    )
 
 
 @cache

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,6 +19,7 @@ from local.demo import AlreadyRunningError, Mode, RunNameError, deployed, run_de
 from local.deployment import Deployment, DeploymentError, Engine, Layout
 from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
+from local.load import WAVES, LostUploadsError, run_load, show_load, write_load
 from local.recordings import NoRecordingsError, find_recordings, split_paths
 from local.stages import Stages
 from local.transcription import PipelineStuckError
@@ -39,6 +41,7 @@ _EXPECTED = (
     CommandError,
     DeploymentError,
     EmbeddedAwsError,
+    LostUploadsError,
     MissingResourcesError,
     NoRecordingsError,
     PipelineStuckError,
@@ -80,6 +83,20 @@ def up(
         stages.print_times()
         print(_instructions(aws, deployment))  # noqa: T201  # plain, so that it can be copied as it stands
         threading.Event().wait()
+
+
+@app.command()
+def load(
+    uploads: Annotated[int, typer.Option(min=WAVES, help="How many, in ten waves.")] = 10_000,
+    name: RunName = "load",
+    result: Annotated[Path | None, typer.Option("--result", help="A JSON file for the figures.")] = None,
+) -> None:
+    """Send many small uploads through the deployed product, with a model that answers at once; fail where one is lost."""
+    with _ending_well():
+        outcome = run_load(uploads, console, name)
+    show_load(outcome, console)
+    if result:
+        write_load(outcome, result)
 
 
 def _instructions(aws: EmbeddedAws, deployment: Deployment) -> str:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.batch import BatchRun
-from local.deployment import Deployment, Engine, Layout, deploy
+from local.deployment import BeforeEndpoints, Deployment, Engine, Layout, deploy
 from local.embedded_aws import PROJECT, EmbeddedAws, embedded_aws
 from local.realtime import transcribe_in_real_time
 from local.recordings import Recording
@@ -39,14 +39,19 @@ class AlreadyRunningError(Exception):
 
 @contextmanager
 def deployed(
-    name: str, stages: Stages, port: int | None = None, engine: Engine = Engine.PYTORCH, layout: Layout = Layout.ARCHIVE
+    name: str,
+    stages: Stages,
+    port: int | None = None,
+    engine: Engine = Engine.PYTORCH,
+    layout: Layout = Layout.ARCHIVE,
+    before_endpoints: BeforeEndpoints | None = None,
 ) -> Iterator[tuple[EmbeddedAws, Deployment]]:
     """An embedded AWS with the product deployed to it, in build/local/<name>; gone when the block ends."""
     with ExitStack() as stack:
         folder = stack.enter_context(_own_folder(name))
         with stages.stage("Start the embedded AWS"):
             aws = stack.enter_context(embedded_aws(folder, port))
-        yield aws, deploy(aws, folder, stages, engine, layout)
+        yield aws, deploy(aws, folder, stages, engine, layout, before_endpoints)
 
 
 @contextmanager

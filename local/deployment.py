@@ -1,6 +1,7 @@
 """Deploys the product to an embedded AWS the way it is deployed to a real one: CDK CLI, publish, CDK CLI."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,10 @@ _BATCH: Final = f"Whisperstack-{ENVIRONMENT}-Batch"
 _REALTIME: Final = f"Whisperstack-{ENVIRONMENT}-Realtime-main"
 _IN_SERVICE_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 0.2
+
+
+# What may happen to the model bucket, whose name comes with it, between publishing and the endpoints' start.
+BeforeEndpoints = Callable[[EmbeddedAws, str], None]
 
 
 class Engine(StrEnum):
@@ -51,9 +56,17 @@ class Deployment:
     endpoint_name: str
     realtime_endpoint_name: str
     batch_state_machine: str
+    job_table: str
 
 
-def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layout: Layout) -> Deployment:
+def deploy(
+    aws: EmbeddedAws,
+    folder: Path,
+    stages: Stages,
+    engine: Engine,
+    layout: Layout,
+    before_endpoints: BeforeEndpoints | None = None,
+) -> Deployment:
     """Bootstrap and deploy everything. Raises CommandError, MissingResourcesError, DeploymentError."""
     logs, assembly = folder / "logs", folder / "cdk.out"
     cdk_log = logs / "cdk.log"
@@ -79,6 +92,8 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layou
         cdk("deploy", _STORAGE, *synthesized)
     with stages.stage("Publish the model artefact"):
         build("publish", "--env", ENVIRONMENT, *(("--unpacked",) if layout is Layout.UNPACKED else ()))
+    if before_endpoints:
+        before_endpoints(aws, _outputs(aws, _STORAGE)["ModelBucketName"])
     with stages.stage("Deploy all stacks (cdk deploy --all)"):
         cdk("deploy", "--all", *synthesized)
     with stages.stage("Check that every resource is there"):
@@ -97,6 +112,7 @@ def deploy(aws: EmbeddedAws, folder: Path, stages: Stages, engine: Engine, layou
         endpoint_name=outputs["EndpointName"],
         realtime_endpoint_name=realtime_endpoint,
         batch_state_machine=_outputs(aws, _BATCH)["StateMachineArn"],
+        job_table=outputs["JobTableName"],
     )
 
 

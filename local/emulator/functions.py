@@ -11,6 +11,7 @@ import queue
 import shutil
 import sys
 import threading
+import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -48,6 +49,7 @@ class Functions:
         }
         killer = threading.Timer(float(function.timeout), environment.kill)
         killer.start()
+        began = time.monotonic()
         try:
             environment.requests.write(json.dumps(request).encode() + b"\n")
             environment.requests.flush()
@@ -60,6 +62,7 @@ class Functions:
             self._discard(environment)
             return {"errorMessage": f"{function.function_name} ended without an answer (timeout {function.timeout} s)"}, True
         idle.put(environment)
+        _report(environment, request["request_id"], time.monotonic() - began, event)
         answer = json.loads(line)
         return answer["result"], answer["failed"]
 
@@ -122,6 +125,13 @@ class Functions:
         folder = self._surroundings.state / "tmp"
         folder.mkdir(exist_ok=True)
         return folder
+
+
+def _report(environment: ChildProcess, request_id: str, seconds: float, event: Any) -> None:
+    """Lambda's own last line of an invocation, and how many records it was about."""
+    records = len(event.get("Records", [None])) if isinstance(event, dict) else 1
+    with environment.log.open("a") as log:
+        log.write(f"REPORT RequestId: {request_id} Duration: {seconds * 1000:.2f} ms Records: {records}\n")
 
 
 def install(surroundings: Surroundings) -> Functions:

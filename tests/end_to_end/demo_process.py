@@ -50,14 +50,17 @@ class Demo:
         )
 
     def processes(self):
-        """The command of every process that one of these runs started, directly or not.
+        """The command of every process that one of these runs started, directly or not."""
+        return [command for _, command in self._running()]
 
-        Most have inherited its environment; functions and endpoints have not, but name its folder.
-        """
-        found = []
+    def running(self, program):
+        """The process ids of those that run one of our programs, such as function_runtime.py."""
+        return [pid for pid, command in self._running() if f"/{program} " in command]
+
+    def _running(self):
+        """Most have inherited the environment; functions and endpoints have not, but name the run's folder."""
+        folder = f"{PROJECT / 'build' / 'local' / self.name}/"
         for process in psutil.process_iter(["cmdline", "environ"]):
             command = " ".join(process.info["cmdline"] or [])
-            folder = f"{PROJECT / 'build' / 'local' / self.name}/"
             if (process.info["environ"] or {}).get(MARK) == self.name or folder in command:
-                found.append(command)
-        return found
+                yield process.pid, command

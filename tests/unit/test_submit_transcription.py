@@ -90,6 +90,18 @@ def test_a_repeated_event_does_no_work_twice(pipeline: Pipeline, submit, wire: W
     assert pipeline.jobs() == 1
 
 
+def test_a_submission_makes_the_same_calls_however_many_jobs_there_are(submitted, wire: Wire):
+    submitted("incoming/first.mp3")
+    alone, wire.calls[:] = wire.operations, []
+    for number in range(30):
+        submitted(f"incoming/{number}.mp3")
+    wire.calls.clear()
+    submitted("incoming/last.mp3")
+    assert wire.operations == alone
+    # Each by its key: what reads an index or the whole table costs more as the table grows.
+    assert not {"Query", "Scan"} & set(wire.operations)
+
+
 def test_two_versions_of_a_key_are_two_jobs(pipeline: Pipeline, submit):
     sources = [pipeline.upload("incoming/a.mp3", body) for body in (b"one", b"two")]
 
