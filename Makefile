@@ -45,7 +45,8 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup lint typecheck imports check-docs unit serving-test-short end-to-end ## every check; passes on a fresh machine
+test: setup $(SERVING)/.created lint imports check-docs unit ## every check; passes on a fresh machine
+	@$(MAKE) --no-print-directory --jobs $(JOBS) demo-test serving-test-short end-to-end typecheck
 
 lint: setup ## ruff
 	@echo "== ruff"
@@ -75,9 +76,10 @@ check-docs: setup
 	@echo "== generated docs"
 	@PATH="$(NODE_WHEEL)/bin:$$PATH" PYTHONPATH=.:contract:inference:lambda $(PY) docs/generate.py --check
 
+# The processes share the cores: with more threads than cores, torch's wait for each other.
 unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/conformance -m "not slow" $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/demo --ignore tests/conformance -m "not slow" $(PYTEST)
 
 artefact-test: setup ## the artefacts' tests with the slow ones: base as well, every engine from every source   [PYTEST=…]
 	@echo "== pytest, artefacts"
@@ -96,9 +98,14 @@ batch-test: setup ## the batches' slow tests: killed before every single call, a
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q -n $(JOBS) tests/unit/test_batch_crashes.py $(PYTEST)
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end/test_batch.py -m slow $(PYTEST)
 
-end-to-end: setup ## the tests that deploy to the embedded AWS
+end-to-end: setup ## the tests of what is deployed to the embedded AWS
 	@echo "== pytest, end to end"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end -m "not slow" $(PYTEST)
+
+.PHONY: demo-test
+demo-test: setup ## the demo as a user runs it, interrupted as well
+	@echo "== pytest, the demo"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/demo -m "not slow" $(PYTEST)
 
 .PHONY: simulate
 simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2]
@@ -106,7 +113,7 @@ simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds o
 
 .PHONY: load kill-test
 kill-test: setup ## the demo with 50 recordings while its processes are killed at random; takes half an hour, mostly waiting
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/end_to_end/test_killed_processes.py -m slow $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/demo/test_killed_processes.py -m slow $(PYTEST)
 
 load: setup ## many uploads through the embedded AWS with a model that answers at once: none lost, how fast   [UPLOADS=10000]
 	@$(PY) -m local load $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(RESULT),--result $(RESULT))

@@ -6,7 +6,7 @@ import signal
 import psutil
 import pytest
 
-from tests.end_to_end.demo_process import STAGES, Demo
+from tests.demo.demo_process import STAGES, Demo
 
 # What runs in a stage, and the first stage in which it does. The others run the same beside the same, so that an interrupt in
 # them would cost a deployment each and find nothing else.

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from local.embedded_aws import PROJECT
-from tests.end_to_end.demo_process import Demo
+from tests.demo.demo_process import Demo
 
 RECORDINGS = 50
 KILLS = 30

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from local.embedded_aws import PROJECT
-from tests.end_to_end.demo_process import STAGES, Demo
+from tests.demo.demo_process import STAGES, Demo
 
 SENTENCE = "ask not what your country can do for you"
 
