@@ -76,6 +76,15 @@ class Container:
         variables: dict[str, str] = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
         return variables
 
+    def realtime_variables(self) -> dict[str, str]:
+        """The same of a real-time endpoint."""
+        chosen = find_environment("local")
+        ((name, settings),) = chosen.realtime.items()
+        settings = replace(settings, image=self.pair.image, engine=self.pair.engine, model=MODEL)
+        template = synthesize(replace(chosen, realtime={name: settings}), self._folder / "cdk.out-realtime").realtime
+        variables: dict[str, str] = template.resource("AWS::SageMaker::Model")["PrimaryContainer"]["Environment"]
+        return variables
+
     @contextmanager
     def run(self, name: str, variables: dict[str, str], change: Callable[[Path], None] | None = None) -> Iterator[RunningStack]:
         """change: what to do to a copy of the unpacked archive first."""
