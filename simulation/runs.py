@@ -1,10 +1,13 @@
 """Many worlds, side by side in processes."""
 
+import os
 import signal
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing import Pool
+from multiprocessing import Pool, parent_process
+from multiprocessing.connection import wait
 from typing import Any
 
 from simulation.invariants import check, repeats
@@ -66,12 +69,20 @@ def run_all(plans: Iterable[Plan], processes: int) -> Iterator[Outcome]:
     # Longest first, so that no process is left with the longest at the end.
     ordered = sorted(plans, key=lambda plan: -plan.uploads)
     # Leaving the block ends the processes, whatever they are at.
-    with Pool(processes, initializer=_leave_interrupts_to_the_caller) as pool:
+    with Pool(processes, initializer=_belong_to_the_caller) as pool:
         yield from pool.imap_unordered(run, ordered)
 
 
-def _leave_interrupts_to_the_caller() -> None:
+def _belong_to_the_caller() -> None:
+    """Leaves interrupts to the caller, and ends with it, however it ends: also where it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if caller := parent_process():
+        threading.Thread(target=_end_after, args=(caller.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
 
 
 def _world(plan: Plan, subjects: tuple[str, ...] = ()) -> World:

@@ -193,3 +193,23 @@ def test_transform_jobs_of_the_environment_are_ended_and_those_of_others_are_not
                 stub.add_response("stop_transform_job", {}, {"TransformJobName": name})
         assert Teardown("dev", find_stacks(cloudformation, "dev"), clients).stop_batches() == 1
         stub.assert_no_pending_responses()
+
+
+def test_executions_of_the_environment_are_ended_and_those_of_others_are_not(deploy):
+    deploy()
+    machine = {"RoleArn": "arn:aws:iam::123456789012:role/r", "DefinitionString": "{}"}
+    template = {"Resources": {"Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": machine}}}
+    cloudformation, states, sagemaker = (boto3.client(name) for name in ("cloudformation", "stepfunctions", "sagemaker"))
+    for name in (BATCH, "Whisperstack-dev2-Batch"):
+        cloudformation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    machines = [
+        cloudformation.describe_stack_resources(StackName=name)["StackResources"][0]["PhysicalResourceId"]
+        for name in (BATCH, "Whisperstack-dev2-Batch")
+    ]
+    ours, theirs = (states.start_execution(stateMachineArn=arn)["executionArn"] for arn in machines)
+    clients = {"cloudformation": cloudformation, "sagemaker": sagemaker, "stepfunctions": states}
+
+    assert Teardown("dev", find_stacks(cloudformation, "dev"), clients).stop_batches() == 1
+
+    assert states.describe_execution(executionArn=ours)["status"] == "ABORTED"
+    assert states.describe_execution(executionArn=theirs)["status"] == "RUNNING"
