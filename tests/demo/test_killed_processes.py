@@ -25,17 +25,17 @@ def test_every_recording_ends_once_while_processes_are_killed(tmp_path):
     for number in range(RECORDINGS):
         shutil.copy(PROJECT / "samples" / "jfk.mp3", tmp_path / f"{number:02d}.mp3")
     demo, chance = Demo("test-kills"), random.Random(SEED)
-    run = demo.start(tmp_path)
     killed, ends, output = [], {}, []
-    for line in run.stdout:
-        output.append(line)
-        if ended := ENDED.match(line):
-            assert ended[3] not in ends, f"{ended[3]} ended twice"
-            ends[ended[3]] = ended[4]
-        # While lines come, recordings end: each is a moment to kill at, until enough have died.
-        if (ended or UPLOADING in line) and len(killed) < KILLS:
-            killed += kill_one(demo, chance)
-    assert run.wait() == 0, "".join(output)
+    with demo.start(tmp_path) as run:
+        for line in run.stdout:
+            output.append(line)
+            if ended := ENDED.match(line):
+                assert ended[3] not in ends, f"{ended[3]} ended twice"
+                ends[ended[3]] = ended[4]
+            # While lines come, recordings end: each is a moment to kill at, until enough have died.
+            if (ended or UPLOADING in line) and len(killed) < KILLS:
+                killed += kill_one(demo, chance)
+    assert run.returncode == 0, "".join(output)
     assert len(ends) == RECORDINGS, ends
     assert set(ends.values()) == {"succeeded"}
     assert len({kind for kind, _ in killed}) == 2, killed
