@@ -209,7 +209,10 @@ def reliability() -> str:
 
 def load_summary() -> str:
     """What `make load` measured last."""
-    found: dict[str, Any] = json.loads((DOCS.parent / "bench" / "results" / "load.json").read_text())
+    result = DOCS.parent / "bench" / "results" / "load.json"
+    if not result.exists():
+        return "It has not been run in full since it was last changed."
+    found: dict[str, Any] = json.loads(result.read_text())
     machine, versions, waves = found["machine"], found["versions"], found["waves"]
     memory = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found["peak_mb"].items())
     return (
