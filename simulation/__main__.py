@@ -29,6 +29,8 @@ _LARGE_UPLOADS: Final = 10_000
 # A mutant that outlives so many worlds of the usual size stands for a fault that is missing.
 _MUTANT_SEEDS: Final = 200
 _STORIES: Final = 3
+# Each takes some 60 MB, and more than the cores bring nothing.
+_MOST_JOBS: Final = 64
 
 MutantOption = Annotated[str | None, typer.Option("--mutant", help=f"Leave out a safeguard: {', '.join(NAMES)}.")]
 
@@ -36,7 +38,9 @@ MutantOption = Annotated[str | None, typer.Option("--mutant", help=f"Leave out a
 @app.command("run")
 def run_worlds(
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help=f"Worlds of {_UPLOADS} uploads.")] = None,
-    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes; by default one for each core.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, max=_MOST_JOBS, help="Processes; by default one for each core.")
+    ] = None,
     result: Annotated[Path | None, typer.Option("--result", dir_okay=False, help="Write a JSON file too.")] = None,
 ) -> None:
     """Run worlds, each with its seed, and every mutant. Without --seeds: 1,000 of 200 uploads, and 10 of 10,000."""

@@ -69,7 +69,7 @@ def run_all(plans: Iterable[Plan], processes: int) -> Iterator[Outcome]:
     # Longest first, so that no process is left with the longest at the end.
     ordered = sorted(plans, key=lambda plan: -plan.uploads)
     # Leaving the block ends the processes, whatever they are at.
-    with Pool(processes, initializer=_belong_to_the_caller) as pool:
+    with Pool(min(processes, len(ordered)), initializer=_belong_to_the_caller) as pool:
         yield from pool.imap_unordered(run, ordered)
 
 
