@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Final
 
 TRUNCATED_AUDIO: Final = "truncated_audio"
+UNREAD_AUDIO: Final = "unread_audio"
 DAMAGED_AUDIO: Final = "damaged_audio"
 SUSPECTED_HALLUCINATION: Final = "suspected_hallucination"
 LOW_CONFIDENCE: Final = "low_confidence"
@@ -14,6 +15,7 @@ UNCERTAIN_LANGUAGE: Final = "uncertain_language"
 WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         TRUNCATED_AUDIO: "The file holds less sound than it declares, or was cut off; the transcript is of what there was.",
+        UNREAD_AUDIO: "Behind the recording the file holds another one, which is not in the transcript.",
         DAMAGED_AUDIO: "The decoder met damage in several places, where words may be missing.",
         SUSPECTED_HALLUCINATION: (
             "This stretch of the text may be invented: it repeats itself, holds more or fewer words than anybody says in that "

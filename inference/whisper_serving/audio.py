@@ -11,9 +11,10 @@ from whisper_serving.accepted_formats import CONTAINERS, DECODERS
 from whisper_serving.beginnings import find_beginning
 from whisper_serving.decoder_log import DecoderLog, read_decoder_log
 from whisper_serving.decoder_process import DecoderStuckError, run_decoder
+from whisper_serving.float_samples import holds_no_numbers
 from whisper_serving.isobmff import declared_mp4_seconds, encrypted_audio_tracks
 from whisper_serving.missing_audio import missing_audio
-from whisper_serving.refusals import check_track, decoder_failure, timed_out, too_long
+from whisper_serving.refusals import check_track, decoder_failure, no_numbers, timed_out, too_long
 from whisper_serving.riff import declared_wav_seconds
 from whisper_serving.samples import SAMPLE_RATE_HZ, SampleBuffer
 from whisper_serving.settings import Settings
@@ -60,7 +61,11 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
         raise too_long(max(samples.seconds, log.declared_seconds or 0), limit_seconds)
     track = log.tracks[options.audio_track]
     facts = AudioFacts(track.codec, _declared_seconds(content, log, options.audio_track), samples.seconds)
-    return Recording(samples.take(), facts, missing_audio(content, facts, log.damages))
+    heard = samples.take()
+    # Sound goes up and down; what is no number becomes the lowest value, or zero.
+    if heard.max() <= 0 and holds_no_numbers(content, track.codec):
+        raise no_numbers(log)
+    return Recording(heard, facts, missing_audio(content, facts, log.damages))
 
 
 def _declared_seconds(content: bytes | bytearray, log: DecoderLog, track: int) -> float | None:

@@ -7,6 +7,8 @@ Wave64 specification; Apple, Core Audio Format specification 1.0; Microsoft, Adv
 import struct
 from typing import Final
 
+from whisper_serving.isobmff import missing_mp4_bytes
+
 _W64: Final = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -21,10 +23,10 @@ _MOST_CHUNKS: Final = 64
 _SMALLEST_PLACEHOLDER_BYTES: Final = 0x7FFF_0000
 
 
-def declares_more(content: bytes | bytearray) -> bool:
-    """Whether an AVI, W64, CAF or WMA file says that it is larger than it is. False for other files."""
+def missing_bytes(content: bytes | bytearray) -> int:
+    """How much larger an AVI, W64, CAF or WMA file says it is, or the sound of an MP4 or M4A. 0 for other files."""
     declared = _declared_bytes(content)
-    return declared is not None and declared > len(content)
+    return missing_mp4_bytes(content) if declared is None else max(0, declared - len(content))
 
 
 def _declared_bytes(content: bytes | bytearray) -> int | None:

@@ -1,6 +1,7 @@
-"""What ffmpeg does not tell of the tracks of an MP4 or M4A file: whether one is encrypted, and how long it is.
+"""What ffmpeg does not tell of an MP4 or M4A file: whether a track is encrypted, how long it is, whether the file was cut off.
 
-It shows the codec below the encryption, and decodes what it cannot decrypt into noise.
+It shows the codec below the encryption, and decodes what it cannot decrypt into noise. Of a file in fragments it reads as many
+as there are.
 Source of the layout: ISO/IEC 14496-12 (boxes), 23001-7 (common encryption).
 """
 
@@ -25,6 +26,9 @@ _DESCRIPTIONS_OFFSET: Final = 8  # in stsd, after version, flags and a count
 # QuickTime files from before the standard start with any of the others.
 _FIRST_BOXES: Final = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 
+# What lies in any other may be lost, or is no box at all but what some program has put behind the last one.
+_BOXES_OF_SOUND: Final = frozenset({b"moof", b"mdat"})
+
 # More than recordings have up to where their tracks are described: a file of nothing but tiny boxes must not keep us.
 _MOST_BOXES: Final = 100_000
 
@@ -32,7 +36,8 @@ _MOST_BOXES: Final = 100_000
 class _Box(NamedTuple):
     name: bytes
     start: int  # of what it holds
-    end: int
+    end: int  # or where the file ends
+    declared_end: int
 
 
 def encrypted_audio_tracks(content: bytes | bytearray) -> frozenset[int]:
@@ -47,6 +52,11 @@ def declared_mp4_seconds(content: bytes | bytearray, track: int) -> float | None
     return next((boxes.seconds(media) for number, media in enumerate(boxes.sound_tracks()) if number == track), None)
 
 
+def missing_mp4_bytes(content: bytes | bytearray) -> int:
+    """How far the last box of sound reaches beyond the end of the file. 0 where `content` is no MP4."""
+    return _Boxes(content).missing_bytes()
+
+
 class _Boxes:
     def __init__(self, content: bytes | bytearray) -> None:
         self._content = content
@@ -54,8 +64,16 @@ class _Boxes:
 
     def sound_tracks(self) -> Iterator[_Box]:
         """Their media boxes."""
-        if bytes(self._content[4:8]) in _FIRST_BOXES:
-            yield from filter(self.is_sound, self.inside(_Box(b"", 0, len(self._content)), _TRACK_PATH))
+        if self._is_mp4():
+            n_bytes = len(self._content)
+            yield from filter(self.is_sound, self.inside(_Box(b"", 0, n_bytes, n_bytes), _TRACK_PATH))
+
+    def missing_bytes(self) -> int:
+        boxes = self._read(0, len(self._content)) if self._is_mp4() else iter(())
+        return max((box.declared_end - box.end for box in boxes if box.name in _BOXES_OF_SOUND), default=0)
+
+    def _is_mp4(self) -> bool:
+        return bytes(self._content[4:8]) in _FIRST_BOXES
 
     def seconds(self, media: _Box) -> float | None:
         for box in self._read(media.start, media.end):
@@ -98,5 +116,5 @@ class _Boxes:
                 size_bytes = end - start
             if size_bytes < header_bytes:
                 return
-            yield _Box(name, start + header_bytes, min(start + size_bytes, end))
+            yield _Box(name, start + header_bytes, min(start + size_bytes, end), start + size_bytes)
             start += size_bytes

@@ -1,12 +1,13 @@
-"""Tells when a transcript cannot be complete, because not all of the recording is there."""
+"""Tells when a transcript cannot be complete, because not all of the recording is there, or is read."""
 
 from typing import Final
 
-from whisper_serving.declared_sizes import declares_more
+from whisper_serving.declared_sizes import missing_bytes
 from whisper_serving.ogg import ends_within_a_page
+from whisper_serving.riff import bytes_of_next_wav
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
-from whisperstack_contract.warning_codes import DAMAGED_AUDIO, TRUNCATED_AUDIO
+from whisperstack_contract.warning_codes import DAMAGED_AUDIO, TRUNCATED_AUDIO, UNREAD_AUDIO
 
 # Encoders pad, and containers round: less missing than this means nothing.
 _MISSING_SECONDS: Final = 1.0
@@ -18,7 +19,7 @@ _DAMAGES: Final = 3
 
 def missing_audio(content: bytes | bytearray, facts: AudioFacts, damages: int) -> tuple[TranscriptWarning, ...]:
     """damages: how many places the decoder complained about."""
-    found = (_shortfall(facts) or _cut_off(content, facts), _damage(damages))
+    found = (_shortfall(facts) or _cut_off(content, facts), _unread(content, facts), _damage(damages))
     return tuple(warning for warning in found if warning)
 
 
@@ -34,11 +35,25 @@ def _shortfall(facts: AudioFacts) -> TranscriptWarning | None:
 
 
 def _cut_off(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning | None:
-    if not (ends_within_a_page(content) or declares_more(content)):
+    missing = missing_bytes(content)
+    if not (missing or ends_within_a_page(content)):
         return None
+    known = f"at least {missing} of its bytes are missing, and it" if missing else "and"
     return TranscriptWarning(
         TRUNCATED_AUDIO,
-        f"the file was cut off after {facts.decoded_seconds:.1f} s of sound, and does not say how long it was; upload it again",
+        f"the file was cut off after {facts.decoded_seconds:.1f} s of sound, {known} does not say how long it was; "
+        f"upload it again",
+    )
+
+
+def _unread(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning | None:
+    unread = bytes_of_next_wav(content)
+    if not unread:
+        return None
+    return TranscriptWarning(
+        UNREAD_AUDIO,
+        f"behind the {facts.decoded_seconds:.1f} s of this recording the file holds another one ({unread} bytes), which was "
+        f"not transcribed; upload it by itself",
     )
 
 

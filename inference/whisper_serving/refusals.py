@@ -72,6 +72,12 @@ def timed_out(limit_seconds: float) -> TranscriptionError:
     )
 
 
+def no_numbers(log: DecoderLog) -> TranscriptionError:
+    return DecodingFailedError(
+        f"the samples in this file ({_names(log)}) are not numbers (NaN or infinity); export the recording again"
+    )
+
+
 def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beginning: str | None) -> TranscriptionError:
     """Why the decoder ended with an error, or with nothing. beginning: the format that the file's first bytes promise."""
     if exit_code == EXIT_NOT_STARTED:

@@ -1,4 +1,4 @@
-"""How long a WAV file says it is.
+"""How long a WAV file says it is, and whether it ends there.
 
 ffmpeg reports the length of what is there, so a WAV that was cut off looks whole to it. The header still knows.
 Source of the layout: Microsoft and IBM, Multimedia Programming Interface and Data Specifications 1.0, RIFF WAVE; EBU Tech 3306
@@ -21,7 +21,7 @@ _IN_DS64: Final = 0xFFFF_FFFF
 
 def declared_wav_seconds(content: bytes | bytearray) -> float | None:
     """Seconds by the header; None where `content` is no WAV or its header leaves it open."""
-    if content[:4] not in (b"RIFF", b"RF64") or content[8:12] != b"WAVE":
+    if not _is_wav(content, 0):
         return None
     position, bytes_per_second, size_in_ds64 = 12, 0, 0
     for _ in range(_MOST_CHUNKS):
@@ -40,3 +40,19 @@ def declared_wav_seconds(content: bytes | bytearray) -> float | None:
             (size_in_ds64,) = _SIZES_64.unpack_from(content, position)
         position += size_bytes + size_bytes % 2  # chunks start at even bytes
     return None
+
+
+def bytes_of_next_wav(content: bytes | bytearray) -> int:
+    """How much a WAV file is followed by that is a WAV file again: ffmpeg reads the first. 0 where nothing such follows."""
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        return 0
+    _, size_bytes = _CHUNK.unpack_from(content)
+    if not 0 < size_bytes < _SMALLEST_PLACEHOLDER_BYTES:
+        return 0
+    # Not every program counts the byte that makes an odd chunk even.
+    ends = (_CHUNK.size + size_bytes, _CHUNK.size + size_bytes + 1)
+    return next((len(content) - end for end in ends if _is_wav(content, end)), 0)
+
+
+def _is_wav(content: bytes | bytearray, position: int) -> bool:
+    return content[position : position + 4] in (b"RIFF", b"RF64") and content[position + 8 : position + 12] == b"WAVE"

@@ -126,9 +126,11 @@ for _name, _arguments in {
 
 add("half.m4a", lambda shop: shop.recording("a.m4a")[:40_000], refused("decoding_failed"))
 add("half-index-first.m4a", lambda shop: _index_first(shop)[:50_000], _TRUNCATED)
-# Neither says how long it was meant to be.
+add("half-in-fragments.mp4", lambda shop: _fragmented(shop)[: len(_fragmented(shop)) // 2], _TRUNCATED)
+# None of these says how long it was meant to be.
 add("half.aac", lambda shop: shop.recording("a.aac")[:50_000], _FINE)
 add("half.ts", lambda shop: shop.recording("a.ts")[:60_000], _FINE)
+add("half-without-length.mp3", lambda shop: _half_of_frames(shop), _FINE)
 
 # --- damaged ----------------------------------------------------------------------------------------------------------------
 
@@ -141,6 +143,12 @@ add("flipped.webm", lambda shop: _flip(shop.recording("a.webm")), _TRUNCATED)
 
 add("content-overwritten.m4a", lambda shop: _overwrite(_index_first(shop)), refused("decoding_failed"))
 add("hole.mp3", lambda shop: _hole(shop.recording("a.mp3")), _FINE)
+# Frames that are missing leave no trace: each begins anew.
+add("hole.aac", lambda shop: _without_middle(shop.recording("a.aac")), _FINE)
+add("nothing-but-nan.wav", lambda _: _floats(float("nan"), float("nan")), refused("decoding_failed"))
+add("nothing-but-infinity.wav", lambda _: _floats(float("inf"), 1e30), refused("decoding_failed"))
+add("nothing-but-nan-64.wav", lambda _: _floats(float("nan"), float("nan"), 8), refused("decoding_failed"))
+add("silence-of-floats.wav", lambda _: _floats(0.0, 0.0), _FINE)
 add("rubbish-first.mp3", lambda shop: random.Random(_SEED).randbytes(3_000) + shop.recording("a.mp3"), _FINE)
 
 # --- honest, but odd --------------------------------------------------------------------------------------------------------
@@ -151,7 +159,11 @@ add("huge-cover.m4a", lambda shop: _with_cover(shop, "cover.m4a"), _FINE)
 add("two-tracks.mka", lambda shop: _two_tracks(shop), Expected(options={"audio_track": 1}))
 add("no-such-track.mka", lambda shop: _two_tracks(shop), refused("invalid_options", audio_track=5))
 add("ten-thousand-chunks.wav", lambda shop: _many_chunks(shop), _FINE)
+add("file:canary.wav", lambda shop: _plain_wav(shop), _FINE)
+add("canary.wav -> canary", lambda shop: _plain_wav(shop), _FINE)
 add("from-a-pipe.wav", lambda shop: _set_data_size(_plain_wav(shop), 0xFFFF_FFFF), _FINE)
+
+add("one-behind-the-other.wav", lambda shop: _plain_wav(shop) * 2, Expected(warnings=("unread_audio",)))
 
 # --- lies -------------------------------------------------------------------------------------------------------------------
 
@@ -192,6 +204,8 @@ add("random.bin", lambda _: random.Random(_SEED).randbytes(300_000), refused("no
 add("frames-of-nothing.mp3", lambda _: b"\xff\xfb\x90\x64" * 50_000, refused("not_audio"))
 add("program", lambda _: b"\x7fELF\x02\x01\x01" + bytes(4_000), refused("not_audio"))
 add("document.pdf", lambda _: b"%PDF-1.7\n" + b"0 0 obj\n" * 400, refused("not_audio"))
+# What an archive or a repository keeps of a symbolic link.
+add("symbolic-link.wav", lambda shop: f"../../../../../../../..{shop.canary.path}".encode(), refused("not_audio"))
 add("path.txt", lambda shop: str(shop.canary.path).encode(), refused("not_audio"))
 
 # --- lists of other files, which ffmpeg would follow ------------------------------------------------------------------------
@@ -258,6 +272,32 @@ def _plain_wav(shop: Workshop) -> bytes:
 
 def _index_first(shop: Workshop) -> bytes:
     return shop.recording("first.m4a", "-movflags", "+faststart")
+
+
+def _fragmented(shop: Workshop) -> bytes:
+    """A fragment a second, none of which knows of the others."""
+    flags = "+frag_keyframe+empty_moov+default_base_moof"
+    return shop.recording("fragments.mp4", "-c:a", "aac", "-movflags", flags, "-frag_duration", "1000000")
+
+
+def _half_of_frames(shop: Workshop) -> bytes:
+    """Without the frame that says how many there are; cut where one begins."""
+    content = shop.recording("frames.mp3", "-write_xing", "0", "-id3v2_version", "0", "-write_id3v1", "0")
+    return content[: content.index(content[:2], len(content) // 2)]
+
+
+def _without_middle(aac: bytes) -> bytes:
+    third = len(aac) // 3
+    return aac[:third] + bytes(third) + aac[2 * third :]
+
+
+def _floats(first: float, second: float, n_bytes: int = 4) -> bytes:
+    """Four seconds of two values by turns, as floating-point samples."""
+    rate_hz, layout = 16_000, {4: "<ff", 8: "<dd"}[n_bytes]
+    form = struct.pack("<HHIIHH", 3, 1, rate_hz, rate_hz * n_bytes, n_bytes, 8 * n_bytes)
+    data = struct.pack(layout, first, second) * (2 * rate_hz)
+    chunks = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
 
 def _flip(content: bytes, n_bytes: int = 200) -> bytes:

@@ -1,6 +1,7 @@
 """What is wrong with a file is told apart, and named in words that help whoever uploaded it."""
 
 import dataclasses
+import re
 import resource
 import shlex
 import struct
@@ -117,6 +118,19 @@ def test_a_file_that_was_cut_off_is_decoded_with_a_warning(settings: Settings, j
     assert f"holds {recording.facts.decoded_seconds:.1f} s" in warning.message
     assert recording.facts.declared_seconds == pytest.approx(11, abs=0.1)
     assert 4 < recording.facts.decoded_seconds < 7
+
+
+def test_a_file_in_fragments_that_was_cut_off_says_how_many_bytes_are_missing(settings: Settings, jfk_as: Generate) -> None:
+    content = jfk_as("jfk.mp4", "-c:a", "aac", "-movflags", "+frag_keyframe+empty_moov", "-frag_duration", "1000000")
+    assert decode(content, settings).warnings == ()
+    # Behind the last fragment lies an index, which ffmpeg writes and nobody needs.
+    (warning,) = decode(content[: content.rindex(b"mdat") + 100], settings).warnings
+    assert warning.code == "truncated_audio"
+    assert re.search(r"after (9|10)\.\d s of sound, at least \d{3,5} of its bytes are missing", warning.message)
+
+
+def test_what_is_no_box_behind_the_last_one_is_no_truncation(settings: Settings, jfk_as: Generate) -> None:
+    assert decode(jfk_as("jfk.m4a") + b"TAG" + bytes(125), settings).warnings == ()
 
 
 def test_a_little_less_than_declared_is_no_truncation(settings: Settings, jfk_as: Generate) -> None:
