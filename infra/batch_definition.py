@@ -113,9 +113,8 @@ class Functions:
 def batch_definition(functions: Functions, job: TransformJob) -> State:
     """The definition of the state machine."""
     settings = job.settings
-    wait: State = {"Type": "Wait", "Seconds": settings.poll_seconds}
 
-    def plan(action: str, **payload: str) -> State:
+    def plan(action: str, **payload: Any) -> State:
         return _call(functions.plan, functions.plan_seconds, {"action": action, "execution.$": "$$.Execution.Id", **payload})
 
     def collect(action: str, **payload: str) -> State:
@@ -130,14 +129,23 @@ def batch_definition(functions: Functions, job: TransformJob) -> State:
             "Default": "Recover",
         },
         **_start_once(),
-        "Recover": {**plan("recover", **{"input.$": "$$.Execution.Input"}), "ResultPath": "$.run", "Next": "MayBegin"},
+        "Recover": {
+            **plan(
+                "recover",
+                poll_seconds=settings.poll_seconds,
+                **{"input.$": "$$.Execution.Input", "started_at.$": "$$.Execution.StartTime"},
+            ),
+            "ResultPath": "$.run",
+            "Next": "MayBegin",
+        },
         "MayBegin": {
             "Type": "Choice",
             "Choices": [{"Variable": "$.run.answer.status", "StringEquals": "ready", "Next": "BeginPages"}],
             # Another execution has the run, or transform jobs of one that was killed are still coming to their end.
             "Default": "WaitForTurn",
         },
-        "WaitForTurn": {**wait, "Next": "Recover"},
+        # Longer and longer: every turn adds to the execution's history, which may not outgrow what Step Functions keeps.
+        "WaitForTurn": {"Type": "Wait", "SecondsPath": "$.run.answer.wait_seconds", "Next": "Recover"},
         "BeginPages": _begin("pages", {"cursor": None, "found": {}}, "Page"),
         "Page": {
             **plan("page", **prefix, **{"cursor.$": "$.pages.answer.cursor", "found.$": "$.pages.answer.found"}),
@@ -156,7 +164,7 @@ def batch_definition(functions: Functions, job: TransformJob) -> State:
             "Choices": [{"Variable": "$.shards.answer.shards", "NumericGreaterThan": 0, "Next": "Shards"}],
             "Default": "BeginLeftovers",
         },
-        "Shards": _shards(settings, job, collect, wait),
+        "Shards": _shards(settings, job, collect),
         "BeginLeftovers": _begin("leftovers", {"cursor": None}, "Leftovers"),
         "Leftovers": {
             **collect("leftovers", **of_run, **{"cursor.$": "$.leftovers.answer.cursor"}),
@@ -210,7 +218,7 @@ def _start_once() -> dict[str, State]:
     }
 
 
-def _shards(settings: BatchSettings, job: TransformJob, collect: Any, wait: State) -> State:
+def _shards(settings: BatchSettings, job: TransformJob, collect: Any) -> State:
     """One child execution for each shard. A shard that fails is told by the report, and does not end the run."""
     item = {"execution.$": "$.execution", "prefix.$": "$.prefix", "shard.$": "$.shard"}
     children: dict[str, State] = {
@@ -236,21 +244,7 @@ def _shards(settings: BatchSettings, job: TransformJob, collect: Any, wait: Stat
             "ResultPath": "$.collected",
             "Next": "MoreToCollect",
         },
-        "MoreToCollect": {
-            "Type": "Choice",
-            "Choices": [
-                {
-                    "And": [
-                        {"Variable": "$.collected.answer.waiting", "IsPresent": True},
-                        {"Variable": "$.collected.answer.waiting", "BooleanEquals": True},
-                    ],
-                    "Next": "WaitForJob",
-                },
-                *_while_cursor("collected", "Collect", "")["Choices"],
-            ],
-            "Default": "Collected",
-        },
-        "WaitForJob": {**wait, "Next": "Collect"},
+        "MoreToCollect": _while_cursor("collected", "Collect", "Collected"),
         # All results together must stay below what a state may hand on.
         "Collected": {"Type": "Pass", "Result": {}, "End": True},
     }

@@ -206,7 +206,7 @@ class BatchSettings(ServedModel):
     at a time, fewer where recordings are large; None for one for each worker.
     invocation_timeout_seconds, retries: of one recording. instances_per_job: of one job. job_hours: how long one may take.
     shard_mib: recordings that one job gets, about. jobs_at_a_time: each needs its instances within the account's quota.
-    poll_seconds: between two looks at whether a run may begin, or a job has come to its end.
+    poll_seconds: at least, between two looks at whether a run may begin; a run that has long waited looks less often.
     schedule: begins a run by itself; None leaves it to markers and commands.
     """
 

@@ -4,6 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,7 +76,7 @@ def room() -> Room:
 
 def _recover(event: Mapping[str, Any]) -> dict[str, Any]:
     run = Run(prefix_of(event["input"]), event["execution"])
-    found = room().recovery.recover(run)
+    found = room().recovery.recover(run, datetime.fromisoformat(event["started_at"]), int(event["poll_seconds"]))
     logger.info("batch claimed", batch=run.token, **found)
     return {**found, "prefix": run.prefix, "token": run.token}
 

@@ -7,6 +7,7 @@ output. One that nobody waits for is stopped, and its end awaited as well. So no
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 # Rows looked up at a time when it is asked whether any is still waiting for a transform job.
 _SAMPLE: Final = 1000
 _UNFINISHED: Final = ("InProgress", "Stopping")
+
+# A run may wait for two weeks. Each look at whether its turn has come takes nine events of its history, which may hold 25,000;
+# so it looks the less often the longer it has waited. Source: Step Functions developer guide, "Service quotas".
+_WAITED_SHARE: Final = 100
+_LONGEST_WAIT_SECONDS: Final = 1800
 
 
 class Status(StrEnum):
@@ -41,15 +47,20 @@ class Recovery:
     executions: Any
     job_prefix: str
 
-    def recover(self, run: Run) -> dict[str, Any]:
-        """Makes `run` the batch's one execution, and tells whether it can begin. It can be called until it can."""
+    def recover(self, run: Run, started_at: datetime, poll_seconds: int) -> dict[str, Any]:
+        """Makes `run` the batch's one execution, and tells whether it can begin. It can be called until it can.
+
+        started_at: of the execution. poll_seconds: the shortest wait until the next call, of which `wait_seconds` tells.
+        """
         other = self.runs.claim(run, self.executions)
         unfinished = [] if other else list(self._unfinished(run))
         for name, status in unfinished:
             if status == "InProgress" and not self._is_waited_for(run, name):
                 self.sagemaker.stop_transform_job(TransformJobName=name)
         status = Status.BUSY if other else Status.WAITING if unfinished else Status.READY
-        return {"status": status, "transform_jobs": len(unfinished), "other": other}
+        waited = (self.jobs.clock() - started_at).total_seconds()
+        wait = wait_seconds(waited, poll_seconds)
+        return {"status": status, "transform_jobs": len(unfinished), "other": other, "wait_seconds": wait}
 
     def _unfinished(self, run: Run) -> Iterator[tuple[str, str]]:
         """(name, status) of each."""
@@ -82,3 +93,8 @@ class Recovery:
             # Expired, like everything below staged/: its recordings have long been given up.
             return ()
         return [str(name) for name in manifest[1:]]
+
+
+def wait_seconds(waited_seconds: float, poll_seconds: int) -> int:
+    """Until the next look: a hundredth of what a run has waited, within half an hour, or `poll_seconds` if that is longer."""
+    return max(poll_seconds, min(int(waited_seconds / _WAITED_SHARE), _LONGEST_WAIT_SECONDS))

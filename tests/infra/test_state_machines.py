@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.environments import environment_names
+from plan_batch.recovery import wait_seconds
 from tests.infra.synthesized import ROOT
 from tests.infra.task_parameters import complaints, tasks
 
@@ -157,6 +158,27 @@ def test_nothing_of_what_is_null_gets_lost(definitions):
             assert state["ResultPath"] is None
             assert state["Catch"][0]["ResultPath"] is None
         assert states["BeginPages"]["Result"] == {"answer": {"cursor": None, "found": {}}}
+
+
+# What a turn through a state adds to an execution's history. Source: Step Functions API, HistoryEvent.
+EVENTS = {"Wait": 2, "Choice": 2, "Task": 5}
+# Source: Step Functions developer guide, "Service quotas". A standard execution that comes to it fails.
+MOST_EVENTS = 25_000
+
+
+@pytest.mark.parametrize("poll_seconds", [1, 60, 3600])
+def test_a_run_that_waits_for_two_weeks_stays_far_below_what_a_history_may_hold(definitions, poll_seconds):
+    for definition in definitions.values():
+        states, turn = definition["States"], ["WaitForTurn"]
+        while (then := states[turn[-1]].get("Next") or states[turn[-1]]["Default"]) != turn[0]:
+            turn.append(then)
+        assert states["WaitForTurn"]["SecondsPath"] == "$.run.answer.wait_seconds"
+        waited = events = 0
+        while waited < definition["TimeoutSeconds"]:
+            waited += wait_seconds(waited, poll_seconds)
+            events += sum(EVENTS[states[name]["Type"]] for name in turn)
+        # The other half is for what comes after the wait, and for calls that are tried again.
+        assert events < MOST_EVENTS * 0.6
 
 
 def test_gpu_jobs_name_their_hosts_and_cpu_jobs_encrypt_their_disks(definitions):

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -72,7 +73,8 @@ class Batch:
         return self.report(execution, prefix)
 
     def recover(self, execution: str, prefix: str = PREFIX) -> dict[str, Any]:
-        return self.plan("recover", execution, input={"prefix": prefix})
+        started_at = datetime.now(UTC).isoformat()
+        return self.plan("recover", execution, input={"prefix": prefix}, started_at=started_at, poll_seconds=60)
 
     def page(self, execution: str, prefix: str = PREFIX) -> dict[str, int]:
         answer: dict[str, Any] = {"cursor": None, "found": {}}

@@ -1,5 +1,6 @@
 """A batch is killed, and started again: what is stored is collected, what runs is waited for, and nothing is done twice."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -124,6 +125,7 @@ def test_of_two_executions_at_a_time_the_second_stands_back(batch: Batch, upload
         "status": "busy",
         "transform_jobs": 0,
         "other": first,
+        "wait_seconds": 60,
         "prefix": PREFIX,
         "token": batch.recover(second)["token"],
     }
@@ -133,6 +135,20 @@ def test_of_two_executions_at_a_time_the_second_stands_back(batch: Batch, upload
     assert batch.report(first)["state"] == "complete"
     assert batch.run(second)["counts"]["done"] == 3
     assert batch.calls == dict.fromkeys(uploads, 1)
+
+
+def test_the_longer_a_run_has_waited_the_longer_it_waits_for_the_next_look(batch: Batch):
+    batch.recover(batch.start())
+    second = batch.start()
+
+    def told(**waited: int) -> int:
+        started_at = (datetime.now(UTC) - timedelta(**waited)).isoformat()
+        given = {"input": {"prefix": PREFIX}, "started_at": started_at, "poll_seconds": 60}
+        return batch.plan("recover", second, **given)["wait_seconds"]
+
+    assert told(minutes=1) == 60
+    assert told(hours=10) == 360
+    assert told(days=13) == 1800
 
 
 def test_an_execution_that_was_taken_over_plans_and_reports_nothing_and_collects_what_is_stored(

@@ -272,11 +272,12 @@ def test_a_batch_that_nothing_lies_below_is_complete_at_once(batch: Batch):
 )
 def test_an_execution_that_is_started_for_no_batch_says_how_to_start_one(batch: Batch, started_with, reason: str):
     with pytest.raises(BatchInputError, match=reason):
-        batch.plan("recover", batch.start(), input=started_with)
+        batch.plan("recover", batch.start(), input=started_with, started_at="2026-11-24T01:00:00Z", poll_seconds=60)
 
 
 def test_a_start_marker_begins_the_batch_of_its_folder(batch: Batch):
-    ready = batch.plan("recover", batch.start(), input={"start_key": "batch/müde/2026 11/_START"})
+    given = {"input": {"start_key": "batch/müde/2026 11/_START"}, "started_at": "2026-11-24T01:00:00Z", "poll_seconds": 60}
+    ready = batch.plan("recover", batch.start(), **given)
 
     assert (ready["status"], ready["prefix"]) == ("ready", "batch/müde/2026 11/")
 
