@@ -12,7 +12,7 @@ from infra.serving_variables import ServingLimits
 from whisperstack_contract import variables
 from whisperstack_contract.batch_limits import BatchLimits
 from whisperstack_contract.job_times import JobTimes
-from whisperstack_contract.keys import UPLOAD_PREFIXES
+from whisperstack_contract.keys import BATCH_PREFIX, UPLOAD_PREFIXES
 from whisperstack_contract.limits import (
     ASYNC_INVOCATION_TIMEOUT_SECONDS,
     ASYNC_PAYLOAD_BYTES,
@@ -22,7 +22,6 @@ from whisperstack_contract.limits import (
     REALTIME_INVOCATION_TIMEOUT_SECONDS,
     REALTIME_PAYLOAD_BYTES,
     LimitError,
-    require_batch_concurrency,
 )
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -36,7 +35,11 @@ _MOST_BATCH_INSTANCES: Final = 100
 # of instances has room for. Source: Step Functions developer guide, "Map state in Distributed mode".
 _MOST_JOB_HOURS: Final = 5 * 24
 _MOST_JOBS_AT_A_TIME: Final = 1000
-_SCHEDULE: Final = re.compile(r"(cron|rate)\([^()]+\)")
+# Source: EventBridge user guide, "Schedule expressions": singular for 1; six fields, one of the two for days a "?".
+_SCHEDULE: Final = re.compile(
+    r"rate\((1 (minute|hour|day)|(?!1 )[1-9]\d* (minutes|hours|days))\)|"
+    r"cron\(\S+ \S+ (\? \S+ (?!\?)\S+|(?!\?)\S+ \S+ \?) \S+\)"
+)
 
 # An update may take eight hours in all, of which an hour is for starting instances twice. Source: CreateEndpoint API.
 _MOST_WAITING_SECONDS: Final = 7 * 3600
@@ -192,6 +195,11 @@ class BatchSchedule:
             raise ConfigurationError(
                 f"the schedule is {self.expression!r}; it must be such as 'cron(0 2 * * ? *)' or 'rate(1 day)'; change it"
             )
+        if self.prefix == BATCH_PREFIX or "//" in self.prefix:
+            raise ConfigurationError(
+                f"the schedule's prefix is {self.prefix!r}; it must begin with a folder's name, such as "
+                f"{BATCH_PREFIX}july/, or be incoming/"
+            )
         if not (self.prefix.startswith(UPLOAD_PREFIXES) and self.prefix.endswith("/")):
             raise ConfigurationError(
                 f"the schedule's prefix is {self.prefix!r}; it must begin with {' or '.join(UPLOAD_PREFIXES)} and end with a /"
@@ -203,7 +211,7 @@ class BatchSettings(ServedModel):
     """Transform jobs, and the workflow that plans them.
 
     payload_mib: the largest recording; larger ones go to the asynchronous endpoint. concurrency: requests that an instance gets
-    at a time, fewer where recordings are large; None for one for each worker.
+    at a time, at most; the planner lowers it where recordings are large. None for one for each worker, which is the most.
     invocation_timeout_seconds, retries: of one recording. instances_per_job: of one job. job_hours: how long one may take.
     shard_mib: recordings that one job gets, about. jobs_at_a_time: each needs its instances within the account's quota.
     poll_seconds: at least, between two looks at whether a run may begin; a run that has long waited looks less often.
@@ -224,6 +232,11 @@ class BatchSettings(ServedModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_contract(self, "batch")
+        if self.schedule is not None and not isinstance(self.schedule, BatchSchedule):
+            raise ConfigurationError(
+                f"schedule is {self.schedule!r}; it must be such as "
+                f"BatchSchedule('rate(1 day)', '{BATCH_PREFIX}calls/'); change it"
+            )
         if self.alternatives:
             raise ConfigurationError(
                 f"alternatives is {self.alternatives!r}; a transform job runs on one instance type; leave it empty"
@@ -241,10 +254,13 @@ class BatchSettings(ServedModel):
         require_range("poll_seconds", self.poll_seconds, 1, 3600)
         try:
             self.limits  # noqa: B018  # it is what checks
-            if self.concurrency is not None:
-                require_batch_concurrency(self.concurrency, self.payload_mib)
         except LimitError as error:
             raise ConfigurationError(str(error)) from error
+        if self.concurrency is not None and self.concurrency > self.workers:
+            raise ConfigurationError(
+                f"concurrency is {self.concurrency} with {self.workers} workers; more requests than workers only wait; "
+                "lower it, or raise workers"
+            )
 
     @property
     def limits(self) -> BatchLimits:

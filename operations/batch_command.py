@@ -7,8 +7,10 @@ from typing import Annotated, Any, Final
 import boto3
 import typer
 
-from operations.deployment import state_machine_of
+from batch_runs.run import Run
+from operations.deployment import Deployment, state_machine_of
 from operations.errors import OperationsError, explained
+from whisperstack_contract import keys
 from whisperstack_contract.keys import BATCH_PREFIX, UPLOAD_PREFIXES
 
 app = typer.Typer(help="Start, watch and stop batches.", no_args_is_help=True, rich_markup_mode=None)
@@ -49,7 +51,7 @@ def status(
     with explained():
         states = boto3.client("stepfunctions")
         if subject and _EXECUTION_ARN.fullmatch(subject):
-            _show(states, subject)
+            _show(states, subject, environment)
             return
         prefix = _prefix_of(subject) if subject else None
         shown = 0
@@ -60,7 +62,7 @@ def status(
                 continue
             if shown:
                 typer.echo()
-            _show(states, execution)
+            _show(states, execution, environment)
             shown += 1
             if shown == _SHOWN:
                 return
@@ -119,7 +121,7 @@ def _running(states: Any, machine: str) -> Any:
         yield execution, json.loads(states.describe_execution(executionArn=execution)["input"])
 
 
-def _show(states: Any, execution: str) -> None:
+def _show(states: Any, execution: str, environment: str) -> None:
     """Lines of `name value`."""
     described = states.describe_execution(executionArn=execution)
     facts: dict[str, object] = {
@@ -136,6 +138,8 @@ def _show(states: Any, execution: str) -> None:
         facts["error"] = f"{described['error']}: {described.get('cause', '')}"
     if described.get("output"):
         facts |= _outcome(json.loads(described["output"]))
+    elif described["status"] != "RUNNING":
+        facts |= _report_of(Run(str(facts["folder"]), execution), environment)
     typer.echo("\n".join(f"{name:<12} {value}" for name, value in facts.items()))
 
 
@@ -147,6 +151,22 @@ def _outcome(output: dict[str, Any]) -> dict[str, object]:
     }
     price = {} if output.get("usd") is None else {"usd": output["usd"]}
     return {"recordings": f"{output['recordings']} ({counts})", **price, **reports} if counts or reports else {}
+
+
+def _report_of(run: Run, environment: str) -> dict[str, object]:
+    """Of a run that has no output, since it failed in the end: it may have written its report before."""
+    try:
+        bucket = Deployment.find(environment).transcripts_bucket
+    except OperationsError:
+        # An execution that was named by its ARN may be another environment's.
+        return {}
+    s3, suffixes = boto3.client("s3"), keys.BATCH_REPORT_SUFFIXES
+    reports = {f"report {suffix}": keys.batch_report_key(run.prefix, run.token, suffix) for suffix in suffixes}
+    return {name: f"s3://{bucket}/{key}" for name, key in reports.items() if _is_there(s3, bucket, key)}
+
+
+def _is_there(s3: Any, bucket: str, key: str) -> bool:
+    return any(each["Key"] == key for each in s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", []))
 
 
 def _state(states: Any, execution: str) -> str:

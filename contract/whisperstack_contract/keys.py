@@ -56,6 +56,7 @@ RAW_FILENAME: Final = "transcript.json"
 ARCHIVE_FILENAME: Final = "model.tar.gz"
 # An object of this name in a folder below batch/ begins the batch of that folder. Its content does not matter.
 START_MARKER: Final = "_START"
+BATCH_REPORT_SUFFIXES: Final = ("json", "html")
 # What SageMaker puts behind an input's name.
 BATCH_OUTPUT_SUFFIX: Final = ".out"
 

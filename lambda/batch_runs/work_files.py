@@ -27,6 +27,7 @@ class Line(StrEnum):
 
     transcribe: job, bytes, digest of its options. stored: job, bytes; its output is there. refused: key, code, message.
     too_large: key, version, bytes. failed: key, code, message. warned: key, codes. requeue: job, whether it has failed.
+    failed_before: key, code, message.
     """
 
     TRANSCRIBE = "transcribe"
@@ -34,6 +35,7 @@ class Line(StrEnum):
     REFUSED = "refused"
     TOO_LARGE = "too_large"
     FAILED = "failed"
+    FAILED_BEFORE = "failed_before"
     WARNED = "warned"
     REQUEUE = "requeue"
 

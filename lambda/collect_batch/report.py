@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from batch_runs.run import ROUNDS, Run
@@ -13,6 +14,7 @@ from collect_batch.outputs import Outcome
 from collect_batch.report_page import page
 from transcription_jobs.job_table import JobTable
 from whisperstack_contract import keys
+from whisperstack_contract.jobs import JobState
 from whisperstack_contract.receipt import Instances
 
 if TYPE_CHECKING:
@@ -36,8 +38,15 @@ class Listed:
 
     def add(self, **entry: str) -> None:
         self.count += 1
-        if len(self.first) < _MOST_LISTED:
+        if self.has_room:
             self.first.append(entry)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.first) < _MOST_LISTED
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"count": self.count, "first": self.first}
 
 
 @dataclass
@@ -47,6 +56,8 @@ class Totals:
     counts: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0
     failures: Listed = field(default_factory=Listed)
+    failed_before: Listed = field(default_factory=Listed)
+    sent_on: Listed = field(default_factory=Listed)
     warnings: dict[str, Listed] = field(default_factory=dict)
     transform_jobs: list[dict[str, Any]] = field(default_factory=list)
     audio_seconds: float = 0.0
@@ -75,6 +86,10 @@ class Totals:
     def _list(self, note: Note) -> None:
         for key, code, message in (*note.of(Line.REFUSED), *note.of(Line.FAILED)):
             self.failures.add(key=key, code=code, message=message)
+        for key, code, message in note.of(Line.FAILED_BEFORE):
+            self.failed_before.add(key=key, code=code, message=message)
+        for key, _, _ in note.of(Line.TOO_LARGE):
+            self.sent_on.add(key=key)
         for key, codes in note.of(Line.WARNED):
             for code in codes:
                 self.warnings.setdefault(code, Listed()).add(key=key)
@@ -96,8 +111,8 @@ class Reporting:
     def report(self, run: Run, started_at: str) -> dict[str, Any]:
         """Writes, publishes, and lets go of the batch; the summary. started_at: ISO 8601. Raises RunTakenOverError."""
         self.runs.renew(run)
-        report = self._report(run, started_at, _totals(WorkFiles(self.s3, self.audio_bucket, run)))
-        names = {suffix: keys.batch_report_key(run.prefix, run.token, suffix) for suffix in ("json", "html")}
+        report = self._report(run, started_at, WorkFiles(self.s3, self.audio_bucket, run))
+        names = {suffix: keys.batch_report_key(run.prefix, run.token, suffix) for suffix in keys.BATCH_REPORT_SUFFIXES}
         self._put(names["json"], json.dumps(report, indent=1, ensure_ascii=False), "application/json")
         self._put(names["html"], page(report), "text/html")
         summary = {
@@ -117,7 +132,9 @@ class Reporting:
         self.runs.release(run)
         return summary
 
-    def _report(self, run: Run, started_at: str, totals: Totals) -> dict[str, Any]:
+    def _report(self, run: Run, started_at: str, files: WorkFiles) -> dict[str, Any]:
+        totals = self._totals(files)
+        unfinished = Listed(totals.unfinished, [{"key": key} for key in self._unfinished(run, files, totals.unfinished)])
         hours = sum(job["instance_seconds"] for job in totals.transform_jobs) / 3600
         price = self.instances.usd_per_hour
         counts = {str(name): totals.counts[name] for name in (*_ENDS, *_LEFT_ALONE)} | {"unfinished": totals.unfinished}
@@ -138,25 +155,47 @@ class Reporting:
                 "usd_per_hour": price,
                 "prices_as_of": self.instances.prices_as_of,
             },
-            "failures": {"count": totals.failures.count, "first": totals.failures.first},
-            "warnings": {code: {"count": each.count, "first": each.first} for code, each in sorted(totals.warnings.items())},
+            "failures": totals.failures.as_dict(),
+            "failed_before": totals.failed_before.as_dict(),
+            "unfinished": unfinished.as_dict(),
+            "sent_on": totals.sent_on.as_dict(),
+            "warnings": {code: each.as_dict() for code, each in sorted(totals.warnings.items())},
             "transform_jobs": totals.transform_jobs,
         }
 
+    def _totals(self, files: WorkFiles) -> Totals:
+        totals = Totals()
+        for note in _notes(files, PAGES):
+            totals.add_page(note)
+        for number in range(1, ROUNDS + 1):
+            for note in _notes(files, overflow_folder(number)):
+                totals.add_overflow(note)
+                self._name_sent_on(note, totals)
+            for note in _notes(files, collected_folder(number)):
+                totals.add_collected(note)
+                self._name_sent_on(note, totals)
+        return totals
+
+    def _name_sent_on(self, note: Note, totals: Totals) -> None:
+        """Notes of what is sent on know jobs, and their rows know keys."""
+        ids = [job_id for job_id, _ in note.of(Line.REQUEUE)]
+        jobs = self.jobs.load_all(ids) if totals.sent_on.has_room else {}
+        for job_id in ids:
+            totals.sent_on.add(**({"key": jobs[job_id].source.key} if job_id in jobs else {"job": job_id}))
+
+    def _unfinished(self, run: Run, files: WorkFiles, count: int) -> Iterator[str]:
+        """The keys of the first that still wait for this batch: a run may have died of them before it noted anything down."""
+        return islice(self._waiting(run, files), min(count, _MOST_LISTED))
+
+    def _waiting(self, run: Run, files: WorkFiles) -> Iterator[str]:
+        for note in _notes(files, PAGES):
+            ids = [line[1] for line in note.of(Line.TRANSCRIBE, Line.STORED)]
+            for job in self.jobs.load_all(ids).values():
+                if job.state is JobState.SUBMITTED and job.batch == run.prefix:
+                    yield job.source.key
+
     def _put(self, key: str, text: str, kind: str) -> None:
         self.s3.put_object(Bucket=self.transcripts_bucket, Key=key, Body=text.encode(), ContentType=f"{kind}; charset=utf-8")
-
-
-def _totals(files: WorkFiles) -> Totals:
-    totals = Totals()
-    for note in _notes(files, PAGES):
-        totals.add_page(note)
-    for number in range(1, ROUNDS + 1):
-        for note in _notes(files, overflow_folder(number)):
-            totals.add_overflow(note)
-        for note in _notes(files, collected_folder(number)):
-            totals.add_collected(note)
-    return totals
 
 
 def _notes(files: WorkFiles, folder: str) -> Iterator[Note]:

@@ -42,7 +42,10 @@ def page(report: Mapping[str, Any]) -> str:
         f"ended {escape(report['ended_at'])}.</p>",
         _counts(report["counts"]),
         _cost(report),
-        _failures(report["failures"]),
+        _recordings("Not finished", "Start the batch again, and it goes on with them.", report["unfinished"]),
+        _failures("Without a transcript", report["failures"]),
+        _failures("Without a transcript since before", report["failed_before"]),
+        _recordings("Sent on to asynchronous inference", "It announces the end of each.", report["sent_on"]),
         _warnings(report["warnings"]),
         _transform_jobs(report["transform_jobs"]),
     ]
@@ -70,13 +73,20 @@ def _cost(report: Mapping[str, Any]) -> str:
     return f"<h2>Cost</h2><p>{told}. Starting and stopping of instances are in it, storage and functions are not.</p>"
 
 
-def _failures(failures: Mapping[str, Any]) -> str:
+def _failures(title: str, failures: Mapping[str, Any]) -> str:
     if not failures["count"]:
         return ""
     rows = [
         (escape(each["key"]), f"<code>{escape(each['code'])}</code>", escape(each["message"])) for each in failures["first"]
     ]
-    return f"<h2>Without a transcript</h2>{_table(('recording', 'code', 'why'), rows)}{_omitted(failures)}"
+    return f"<h2>{title}</h2>{_table(('recording', 'code', 'why'), rows)}{_omitted(failures)}"
+
+
+def _recordings(title: str, told: str, listed: Mapping[str, Any]) -> str:
+    if not listed["count"]:
+        return ""
+    rows = [(escape(each.get("key") or f"job {each['job']}"),) for each in listed["first"]]
+    return f"<h2>{title}</h2><p>{told}</p>{_table(('recording',), rows)}{_omitted(listed)}"
 
 
 def _warnings(warnings: Mapping[str, Any]) -> str:

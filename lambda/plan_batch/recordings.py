@@ -82,7 +82,11 @@ class Recordings:
             return self._begin(run, recording)
         if job.ending:
             self.outbox.make_up_announcement(job)
-            return Plan(Verdict.DONE if job.state.has_transcript else Verdict.FAILED_BEFORE)
+            if job.state.has_transcript:
+                return Plan(Verdict.DONE)
+            error = job.ending.error
+            told = (error.code, error.message) if error else ("", "")
+            return Plan(Verdict.FAILED_BEFORE, (Line.FAILED_BEFORE, job.source.key, *told))
         if job.batch != run.prefix:
             return Plan(Verdict.IN_FLIGHT)
         if job.state is JobState.SUBMITTED:

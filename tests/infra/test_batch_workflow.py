@@ -33,18 +33,33 @@ def test_a_schedule_begins_one_where_it_is_set(tmp_path):
 
 @pytest.mark.parametrize(
     ("expression", "prefix"),
-    [("0 2 * * *", "incoming/"), ("rate(1 day)", "incoming"), ("rate(1 day)", "elsewhere/"), ("", "batch/a/")],
+    [
+        *((expression, "batch/a/") for expression in ("", "0 2 * * *", "rate(1 days)", "rate(2 day)", "rate(0 minutes)")),
+        *((expression, "batch/a/") for expression in ("cron(0 2 * * *)", "cron(0 2 * * * *)", "cron(0 2 ? * ? *)")),
+        *(("rate(1 day)", prefix) for prefix in ("incoming", "elsewhere/", "batch/", "batch//")),
+    ],
 )
 def test_a_schedule_that_cannot_work_is_refused(expression, prefix):
     with pytest.raises(ConfigurationError, match=r"it must (be such as|begin with)"):
         BatchSchedule(expression, prefix)
 
 
+@pytest.mark.parametrize("expression", ["rate(1 day)", "rate(12 hours)", "cron(0 2 * * ? *)", "cron(0/15 8 ? * MON-FRI *)"])
+def test_a_schedule_that_eventbridge_takes_is_taken(expression):
+    assert BatchSchedule(expression, "batch/calls/").expression == expression
+
+
+def test_a_schedule_that_is_only_an_expression_is_refused():
+    with pytest.raises(ConfigurationError, match="it must be such as BatchSchedule"):
+        dataclasses.replace(find_environment("dev").batch, schedule="rate(1 day)")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"concurrency": 2}, "payload_mib 100 times concurrency 2 is 200; SageMaker allows 100"),
-        ({"concurrency": 30, "payload_mib": 4}, "payload_mib 4 times concurrency 30 is 120"),
+        ({"concurrency": 2}, "concurrency is 2 with 1 workers"),
+        ({"concurrency": 101}, "concurrency is 101; it must be 1 to 100"),
+        ({"concurrency": 0}, "concurrency is 0"),
         ({"payload_mib": 101}, "payload_mib is 101"),
         ({"shard_mib": 0}, "shard_mib is 0"),
         ({"jobs_at_a_time": 0}, "jobs_at_a_time is 0"),
@@ -55,6 +70,14 @@ def test_a_schedule_that_cannot_work_is_refused(expression, prefix):
 def test_settings_that_sagemaker_would_refuse_are_refused_at_synthesis(change, told):
     with pytest.raises(ConfigurationError, match=told):
         dataclasses.replace(find_environment("dev").batch, **change)
+
+
+def test_requests_at_a_time_are_a_ceiling_whether_they_follow_from_the_workers_or_are_written_out():
+    implied = dataclasses.replace(find_environment("dev").batch, workers=4)
+    written = dataclasses.replace(implied, concurrency=4)
+    assert written.limits == implied.limits
+    # What a job gets is lowered to what SageMaker takes beside its largest recording.
+    assert [written.limits.concurrency_for(payload) for payload in (1, 25, 40, 100)] == [4, 4, 2, 1]
 
 
 def test_its_role_touches_its_own_jobs_functions_and_children_and_no_other(syntheses):

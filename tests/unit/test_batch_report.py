@@ -14,6 +14,7 @@ from collect_batch.report_page import page
 from tests.unit.batch import PREFIX, Batch, error
 from tests.unit.pipeline import Pipeline, transcript
 from whisperstack_contract import keys, variables
+from whisperstack_contract.limits import MIB
 from whisperstack_contract.receipt import Instances
 from whisperstack_contract.transcript import Warning as TranscriptWarning
 
@@ -116,6 +117,40 @@ def test_the_page_says_the_same_and_runs_nothing(batch: Batch, pipeline: Pipelin
     assert head["ContentType"] == "text/html; charset=utf-8"
 
 
+def test_what_has_no_transcript_is_named_whichever_run_it_failed_in(batch: Batch, pipeline: Pipeline):
+    pipeline.upload(f"{PREFIX}text.mp3", error("not_audio"))
+    pipeline.upload(f"{PREFIX}large.mp3", b"x" * (MIB + 1))
+    pipeline.upload(f"{PREFIX}missing.mp3", b"no output")
+    first = json.loads(pipeline.body(batch.run()["reports"]["json"]))
+
+    assert first["sent_on"] == {"count": 2, "first": [{"key": f"{PREFIX}large.mp3"}, {"key": f"{PREFIX}missing.mp3"}]}
+
+    again = batch.run()["reports"]
+    second = json.loads(pipeline.body(again["json"]))
+    told = {"key": f"{PREFIX}text.mp3", "code": "not_audio", "message": "<b>not_audio</b> & more"}
+    assert (second["failures"]["count"], second["failed_before"]) == (0, {"count": 1, "first": [told]})
+    shown = Elements(pipeline.body(again["html"])).text
+    assert f"{PREFIX}text.mp3" in shown
+    assert f"{PREFIX}large.mp3" in shown
+
+
+def test_what_had_no_try_is_named(batch: Batch, pipeline: Pipeline):
+    """As where no transform job began, or a shard's execution died before it noted anything down."""
+    for name in ("a.mp3", "b.mp3"):
+        pipeline.upload(f"{PREFIX}{name}")
+    pipeline.upload(f"{PREFIX}empty.mp3", b"")
+    execution = batch.start()
+    batch.recover(execution)
+    batch.page(execution)
+    batch.share(execution)
+
+    reports = batch.report(execution)["reports"]
+
+    named = json.loads(pipeline.body(reports["json"]))["unfinished"]
+    assert (named["count"], {each["key"] for each in named["first"]}) == (2, {f"{PREFIX}a.mp3", f"{PREFIX}b.mp3"})
+    assert f"{PREFIX}b.mp3" in Elements(pipeline.body(reports["html"])).text
+
+
 def test_a_batch_without_a_price_says_hours_only(batch: Batch, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(variables.INSTANCES, Instances("ml.p9.large", 1, None, "2026-11-22").to_json())
     pipeline.upload(f"{PREFIX}a.mp3")
@@ -147,6 +182,7 @@ def test_of_many_failures_the_first_are_listed_and_the_others_counted():
         "audio_seconds": 0,
         "cost": {"instance_hours": 0},
         "failures": {"count": failures.count, "first": failures.first},
+        **{name: {"count": 0, "first": []} for name in ("failed_before", "unfinished", "sent_on")},
         "warnings": {},
         "transform_jobs": [],
     }

@@ -1,0 +1,59 @@
+"""What an operator is told of batches."""
+
+import json
+
+import boto3
+import pytest
+from typer.testing import CliRunner
+
+from operations.cli import app
+from tests.unit.batch import PREFIX, Batch
+from tests.unit.pipeline import AUDIO_BUCKET, TABLE, TRANSCRIPTS_BUCKET, Pipeline
+
+
+@pytest.fixture
+def run(pipeline: Pipeline, batch: Batch):
+    """Runs a command on batches against stacks as they are named in an account."""
+    outputs = {
+        "Storage": {
+            "JobTableName": TABLE,
+            "AudioBucketName": AUDIO_BUCKET,
+            "TranscriptsBucketName": TRANSCRIPTS_BUCKET,
+            "AnnouncementsTopicArn": pipeline.topic,
+        },
+        "Batch": {"StateMachineArn": batch.machine},
+    }
+    for stack, values in outputs.items():
+        template = {
+            "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+            "Outputs": {name: {"Value": value} for name, value in values.items()},
+        }
+        boto3.client("cloudformation").create_stack(StackName=f"Whisperstack-dev-{stack}", TemplateBody=json.dumps(template))
+    return lambda *arguments: CliRunner().invoke(app, ["batch", *arguments], catch_exceptions=False)
+
+
+def begin(batch: Batch) -> str:
+    given = json.dumps({"prefix": PREFIX})
+    return batch.executions.start_execution(stateMachineArn=batch.machine, input=given)["executionArn"]
+
+
+def test_the_report_of_a_run_that_failed_is_found(run, batch, pipeline):
+    pipeline.upload(f"{PREFIX}a.mp3")
+    execution = begin(batch)
+    batch.recover(execution)
+    batch.page(execution)
+    reports = batch.report(execution)["reports"]
+
+    batch.kill(execution)
+
+    for subject in (PREFIX, execution):
+        shown = run("status", subject).stdout
+        assert f"s3://{TRANSCRIPTS_BUCKET}/{reports['html']}" in shown
+        assert f"s3://{TRANSCRIPTS_BUCKET}/{reports['json']}" in shown
+
+
+def test_a_run_that_was_stopped_before_its_report_shows_none(run, batch):
+    batch.kill(begin(batch))
+    shown = run("status", PREFIX).stdout
+    assert "status       aborted" in shown
+    assert "report" not in shown
