@@ -7,6 +7,7 @@ from typing import Final
 TRUNCATED_AUDIO: Final = "truncated_audio"
 UNREAD_AUDIO: Final = "unread_audio"
 DAMAGED_AUDIO: Final = "damaged_audio"
+SOUND_WITHOUT_TEXT: Final = "sound_without_text"
 SUSPECTED_HALLUCINATION: Final = "suspected_hallucination"
 LOW_CONFIDENCE: Final = "low_confidence"
 UNCERTAIN_LANGUAGE: Final = "uncertain_language"
@@ -21,7 +22,12 @@ WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
             "This stretch of the text may be invented: it repeats itself, holds more or fewer words than anybody says in that "
             "time, or stands where no speech was heard. The message says which."
         ),
-        LOW_CONFIDENCE: "The model was not sure of this stretch.",
+        SOUND_WITHOUT_TEXT: (
+            "This stretch of two seconds or more has no text, although it is about as loud as the speech in the recording, or "
+            "loud where there is none: music and noise, mostly, and at times speech in them that was not heard. Of more than "
+            "five such stretches the longest have their span, and one warning counts the others."
+        ),
+        LOW_CONFIDENCE: "The model was not sure of this stretch; some of its words are likely wrong.",
         UNCERTAIN_LANGUAGE: "The language was detected, with a probability below a half; name it in the request.",
     }
 )

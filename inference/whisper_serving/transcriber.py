@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_serving.audio import decode
+from whisper_serving.loudness import loud_spans
 from whisper_serving.recognition import Recognition, in_order, with_text_only
 from whisper_serving.request import Request
 from whisper_serving.settings import Settings
@@ -82,7 +83,7 @@ class Transcriber:
                     "speech_detection_seconds": detected - decoded,
                     "inference_seconds": recognised - detected,
                 },
-                warnings=(*recording.warnings, *doubts(recognition, speech)),
+                warnings=(*recording.warnings, *doubts(recognition, speech, loud_spans(recording.samples, speech))),
                 language_probability=recognition.language_probability,
                 speech_seconds=sum(span.end - span.start for span in speech),
             ),

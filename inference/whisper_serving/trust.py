@@ -1,6 +1,6 @@
 """What a reader should know before trusting a text, whichever engine wrote it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -9,15 +9,18 @@ from whisper_serving.recognition import Recognition
 from whisper_serving.speech import Span
 from whisperstack_contract.transcript import Segment
 from whisperstack_contract.transcript import Warning as TranscriptWarning
-from whisperstack_contract.warning_codes import LOW_CONFIDENCE, SUSPECTED_HALLUCINATION, UNCERTAIN_LANGUAGE
+from whisperstack_contract.warning_codes import LOW_CONFIDENCE, SOUND_WITHOUT_TEXT, SUSPECTED_HALLUCINATION, UNCERTAIN_LANGUAGE
 
 # Source: openai-whisper transcribe.py, whose loop samples anew where one of these is not met. Here the last try
 # did not meet it either.
 _COMPRESSION_RATIO: Final = 2.4
-_LOGPROB: Final = -1.0
 _NO_SPEECH: Final = 0.6
 # Of a text that is likely all the same, the model is fairly sure although it heard nothing.
 _NO_SPEECH_LOGPROB: Final = -0.5
+
+# Of a text of its own making in loud noise, the model is less sure than that; of clean speech hardly ever. docs/accuracy.md has
+# the figures. openai-whisper samples anew only below -1.
+_LOGPROB: Final = -0.65
 
 # The same sentence so many times in a row. Choruses have it too; a reader can tell.
 _REPEATS: Final = 3
@@ -33,6 +36,11 @@ _LEAST_SPEECH: Final = 0.1
 
 _LANGUAGE_PROBABILITY: Final = 0.5
 
+# A shorter sound is a breath, a laugh or a door.
+_SHORTEST_SOUND_SECONDS: Final = 2.0
+# Hours of music would bury the other warnings.
+_MOST_SOUNDS: Final = 5
+
 
 @dataclass(frozen=True)
 class _Doubt:
@@ -41,10 +49,10 @@ class _Doubt:
     segment: Segment
 
 
-def doubts(recognition: Recognition, speech: Sequence[Span]) -> tuple[TranscriptWarning, ...]:
-    """In the order of the text; neighbours with the same doubt share a warning, whose span is theirs.
+def doubts(recognition: Recognition, speech: Sequence[Span], loud: Sequence[Span] = ()) -> tuple[TranscriptWarning, ...]:
+    """In the order of the text, then what has none; neighbours with the same doubt share a warning, whose span is theirs.
 
-    speech: where it was detected, whether or not the engine was told.
+    speech: where it was detected, whether or not the engine was told. loud: where the sound is about as loud as that.
     """
     segments = recognition.segments
     found = [_language_doubt(recognition)] if recognition.language_probability is not None else []
@@ -53,6 +61,7 @@ def doubts(recognition: Recognition, speech: Sequence[Span]) -> tuple[Transcript
         for segment, repeated in zip(segments, _repeated(segments), strict=True)
         for doubt in _doubts(segment, repeated, speech)
     )
+    found += _sounds_without_text(segments, loud)
     return tuple(warning for warning in found if warning)
 
 
@@ -84,6 +93,45 @@ def _signs_of_invention(segment: Segment, repeated: int, speech: Sequence[Span])
         "there is hardly a word in all that time": seconds >= _LONG_SECONDS and rate < _FEWEST_WORDS_PER_SECOND,
     }
     return [sign for sign, is_there in signs.items() if is_there]
+
+
+def _sounds_without_text(segments: Sequence[Segment], loud: Sequence[Span]) -> list[TranscriptWarning]:
+    found = [span for span in _without_text(segments, loud) if _length(span) >= _SHORTEST_SOUND_SECONDS]
+    told = sorted(sorted(found, key=_length, reverse=True)[:_MOST_SOUNDS])
+    warnings = [
+        TranscriptWarning(
+            SOUND_WITHOUT_TEXT,
+            f"{_clock(span.start)} to {_clock(span.end)}: there is no text, although there is sound about as loud as speech; "
+            f"listen to it, words may be missing",
+            span.start,
+            span.end,
+        )
+        for span in told
+    ]
+    if others := len(found) - len(told):
+        seconds = sum(map(_length, found)) - sum(map(_length, told))
+        warnings.append(
+            TranscriptWarning(
+                SOUND_WITHOUT_TEXT,
+                f"there are {others} shorter stretches of sound without text, {seconds:.0f} s in all",
+            )
+        )
+    return warnings
+
+
+def _without_text(segments: Sequence[Segment], loud: Sequence[Span]) -> Iterator[Span]:
+    """The loud spans, less what the segments cover. Both are in order."""
+    for span in loud:
+        start = span.start
+        for segment in segments:
+            if segment.end > start and segment.start < span.end:
+                yield Span(start, max(start, segment.start))
+                start = max(start, segment.end)
+        yield Span(start, max(start, span.end))
+
+
+def _length(span: Span) -> float:
+    return span.end - span.start
 
 
 def _repeated(segments: Sequence[Segment]) -> list[int]:

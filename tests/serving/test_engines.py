@@ -82,7 +82,9 @@ def test_the_language_is_that_of_the_speech_whatever_comes_before(with_words: Tr
     assert with_words.language == "en"
     assert with_words.whisperstack.language_probability is not None
     assert 0.5 < with_words.whisperstack.language_probability <= 1
-    assert with_words.whisperstack.warnings == ()
+    (music,) = with_words.whisperstack.warnings
+    assert (music.code, music.start) == ("sound_without_text", 0)
+    assert music.end == pytest.approx(12, abs=1)
 
 
 def test_words_are_those_of_the_text_each_in_its_place(with_words: Transcript) -> None:

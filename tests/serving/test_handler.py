@@ -11,7 +11,7 @@ import pytest
 
 from bench.sounds import SOUNDS, at_level
 from tests.serving.conftest import DIGEST, Context, wav
-from whisper_serving.audio import decode
+from whisper_serving.audio import SAMPLE_RATE_HZ, decode
 from whisper_serving.recognition import Recognition
 from whisper_serving.settings import Settings, SettingsError
 from whisper_serving.transcriber import Transcriber
@@ -80,6 +80,7 @@ def deaf_model(model: Transcriber, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_digital_silence_has_no_text(invoke: Invoke, silence_of: Callable[[float], bytes], context: Context) -> None:
     transcript = Transcript.from_json(invoke(silence_of(5), context))
     assert (transcript.text, transcript.segments, transcript.duration) == ("", (), 5.0)
+    assert transcript.whisperstack.warnings == ()
     assert context.status is None
 
 
@@ -88,6 +89,18 @@ def test_digital_silence_has_no_text(invoke: Invoke, silence_of: Callable[[float
 def test_noise_and_music_have_no_text(invoke: Invoke, name: str) -> None:
     transcript = Transcript.from_json(invoke(wav(at_level(SOUNDS[name](5), -20)), None))
     assert (transcript.text, transcript.segments, transcript.whisperstack.speech_seconds) == ("", (), 0)
+    assert [(each.code, each.start, each.end) for each in transcript.whisperstack.warnings] == [("sound_without_text", 0, 5)]
+
+
+def test_speech_that_music_drowns_is_not_left_out_in_silence(invoke: Invoke, jfk: bytes, settings: Settings) -> None:
+    samples = decode(jfk, settings).samples
+    silence = np.zeros(4 * SAMPLE_RATE_HZ, np.float32)
+    drowned = samples + at_level(SOUNDS["band"](11), 20 * np.log10(samples.std()) + 6)
+    transcript = Transcript.from_json(invoke(wav(np.concatenate([samples, silence, drowned, silence])), None))
+    assert "what you can do for your country" in transcript.text
+    found = [each for each in transcript.whisperstack.warnings if each.code == "sound_without_text"]
+    assert sum((each.end or 0) - (each.start or 0) for each in found) >= 5
+    assert all(14.5 <= (each.start or 0) < (each.end or 0) <= 26.5 for each in found)
 
 
 def test_without_speech_detection_the_model_hears_all(

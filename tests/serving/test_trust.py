@@ -16,9 +16,11 @@ GOOD = Segment(0, 0.0, 4.0, " Ask not what your country can do for you.", -0.2, 
 ALL = (Span(0, 1000),)
 
 
-def warnings(*segments: Segment, speech: tuple[Span, ...] = ALL, probability: float | None = None) -> list[tuple[object, ...]]:
+def warnings(
+    *segments: Segment, speech: tuple[Span, ...] = ALL, probability: float | None = None, loud: tuple[Span, ...] = ()
+) -> list[tuple[object, ...]]:
     numbered = [dataclasses.replace(segment, id=number) for number, segment in enumerate(segments)]
-    found = doubts(Recognition("en", numbered, None, probability), speech)
+    found = doubts(Recognition("en", numbered, None, probability), speech, loud)
     return [(warning.code, warning.message, warning.start, warning.end) for warning in found]
 
 
@@ -81,6 +83,27 @@ def test_doubtful_neighbours_share_a_warning_and_others_do_not() -> None:
     unsure = {"avg_logprob": -1.2}
     found = warnings(good(0, **unsure), good(4, **unsure), good(8), good(12, **unsure))
     assert [(code, start, end) for code, _, start, end in found] == [("low_confidence", 0, 8), ("low_confidence", 12, 16)]
+
+
+@pytest.mark.parametrize(("logprob", "codes"), [(-0.6, []), (-0.88, ["low_confidence"]), (-1.2, ["low_confidence"])])
+def test_a_text_that_the_model_is_not_sure_of_is_marked(logprob: float, codes: list[str]) -> None:
+    assert [code for code, *_ in warnings(good(0), good(10, avg_logprob=logprob))] == codes
+
+
+def test_loud_sound_without_text_is_told_with_its_span() -> None:
+    found = warnings(good(1), good(12), loud=(Span(0, 9), Span(10, 13.5), Span(17.9, 19.5)))
+    assert [(code, start, end) for code, _, start, end in found] == [
+        ("sound_without_text", 5, 9),
+        ("sound_without_text", 10, 12),
+    ]
+    assert str(found[0][1]).startswith("0:05.0 to 0:09.0: there is no text")
+
+
+def test_of_many_sounds_without_text_the_longest_have_a_span() -> None:
+    loud = tuple(Span(20.0 * number, 20.0 * number + length) for number, length in enumerate((3, 9, 8, 2, 7, 6, 5)))
+    found = warnings(good(200), loud=loud)
+    assert [start for _, _, start, _ in found] == [20, 40, 80, 100, 120, None]
+    assert "2 shorter stretches of sound without text, 5 s in all" in str(found[-1][1])
 
 
 def test_an_uncertain_language_is_told() -> None:
