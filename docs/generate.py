@@ -39,6 +39,27 @@ DOCS: Final = Path(__file__).resolve().parent
 _HOURS_A_MONTH: Final = 730
 _NOTICE: Final = "<!-- Written by `make docs`; change the code instead. -->"
 
+# Sources: SageMaker runtime API, InvokeEndpoint (errors; an answer within 60 s); tests/conformance/test_overload.py.
+_OTHERS_ERRORS: Final = """## What SageMaker and the serving stack say themselves
+
+In real-time not every refusal comes from this project's handler, and what does not has another shape. A client that finds no
+`error` in the answer should look at the status.
+
+| what happened | what the client gets | what to do |
+|---|---|---|
+| all workers are busy and the queue is full | `ModelError` with `OriginalStatusCode` 503; the body is the serving stack's \
+own, `{"code": 503, "type": "ServiceUnavailableException", "message": …}` with a message that differs between the stacks | \
+Try again after some seconds, longer each time, with a random share; or use asynchronous inference, which waits. Nothing was begun. |
+| no answer in 60 s | `ModelError`, or `ServiceUnavailable` (so the embedded AWS), with a text of SageMaker's about the time | \
+Do not send it again as it is: the container goes on with the first one and has less time for others. Shorten it, leave out \
+`beam_size` and `word_timestamps`, or use asynchronous inference. |
+| the request is larger than SageMaker takes | 413, or a `ValidationError` | Use asynchronous inference, up to 1 GiB. |
+| AWS refuses for its own reasons | `ThrottlingException`, `ServiceUnavailable`, `InternalFailure` | \
+Try again; boto3 does so up to four times. |
+
+boto3 itself waits 60 s for an answer, and then sends the request again. For real-time, where a second try of a slow recording makes
+it worse, set `Config(read_timeout=70, retries={"total_max_attempts": 1})`."""
+
 
 def error_codes() -> str:
     """Every error code, from the contract."""
@@ -57,7 +78,7 @@ def error_codes() -> str:
         "starts another. Neither has happened on a real GPU yet: tests raise torch's errors, and watch a real process end."
     )
     table = ["| code | HTTP status | trying again can help | meaning | what helps |", "|---|---|---|---|---|", *rows]
-    return "\n".join(["# Error codes", "", _NOTICE, "", intro, "", *table, ""])
+    return "\n".join(["# Error codes", "", _NOTICE, "", intro, "", *table, "", _OTHERS_ERRORS, ""])
 
 
 def options() -> str:
@@ -71,12 +92,27 @@ def options() -> str:
     head = ["| option | meaning | allowed | default | in an object's metadata |", "|---|---|---|---|---|"]
     text = _with_table("options.md", "options", "\n".join([*head, *rows]))
     limits = [
-        f"| {option} | {option.payload_bytes // MIB:,} MiB | {option.invocation_seconds:,} s |" for option in InferenceOption
+        f"| {option} | {option.payload_bytes // MIB:,} MiB | {longest} | {option.invocation_seconds:,} s |"
+        for option, longest in _longest_recordings().items()
     ]
-    head = ["| inference option | largest recording | longest that one may take |", "|---|---|---|"]
+    head = ["| inference option | largest file | longest recording | time for the answer |", "|---|---|---|---|"]
     text = _put(text, "options.md", "limits", "\n".join([*head, *limits]))
     text = _put(text, "options.md", "prompts", ", ".join(f"`{name}`" for name in OPTIONS_BY_NAME if name in PROMPT_OPTIONS))
     return _put(text, "options.md", "languages", ", ".join(f"`{code}` {name}" for code, name in LANGUAGES.items()))
+
+
+def _longest_recordings() -> dict[InferenceOption, str]:
+    """By option and environment, as `max_audio_seconds` of infra/environments.py says it."""
+    longest: dict[InferenceOption, list[str]] = {option: [] for option in InferenceOption}
+    for name in environment_names():
+        environment = find_environment(name)
+        for option, models in (
+            (InferenceOption.REAL_TIME, environment.realtime.values()),
+            (InferenceOption.BATCH, [environment.batch]),
+            (InferenceOption.ASYNCHRONOUS, [environment.asynchronous]),
+        ):
+            longest[option] += [f"`{name}` {model.max_audio_seconds // 60:,} min" for model in models if model]
+    return {option: ", ".join(found) for option, found in longest.items()}
 
 
 def warning_codes() -> str:

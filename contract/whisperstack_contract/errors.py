@@ -96,10 +96,13 @@ class NoSamplesError(RejectedInputError):
 
 
 class AudioTooLongError(RejectedInputError):
-    """The recording is longer than the environment allows."""
+    """The recording is longer than the environment allows for this inference option, or than the request itself does."""
 
     code = "audio_too_long"
-    remedy = "Split it, or raise `max_audio_seconds` of the environment."
+    remedy = (
+        "In real-time: send it to asynchronous inference, which takes longer ones. Otherwise split it, or raise "
+        "`max_audio_seconds` of the environment; or the option `max_duration_seconds`, if the message names that."
+    )
 
 
 class EncryptedAudioError(RejectedInputError):

@@ -58,7 +58,7 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
         encrypted = options.audio_track in encrypted_audio_tracks(content)
         samples, log = _run_ffmpeg(file, settings, options.audio_track, limit_seconds, encrypted, find_beginning(content))
     if samples.seconds > limit_seconds:
-        raise too_long(max(samples.seconds, log.declared_seconds or 0), limit_seconds)
+        raise too_long(max(samples.seconds, log.declared_seconds or 0), settings, options.max_duration_seconds)
     track = log.tracks[options.audio_track]
     facts = AudioFacts(track.codec, _declared_seconds(content, log, options.audio_track), samples.seconds)
     heard = samples.take()

@@ -5,6 +5,7 @@ from typing import Final
 
 from whisper_serving.decoder_launch import EXIT_NOT_STARTED
 from whisper_serving.decoder_log import AudioTrack, DecoderLog
+from whisper_serving.settings import Settings
 from whisperstack_contract.errors import (
     AudioTooLongError,
     DecodingFailedError,
@@ -18,6 +19,7 @@ from whisperstack_contract.errors import (
     TranscriptionError,
     UnsupportedAudioError,
 )
+from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.limits import (
     AUDIO_CHANNELS,
     AUDIO_HIGHEST_SAMPLE_RATE_HZ,
@@ -59,10 +61,21 @@ def _check_range(track: AudioTrack) -> None:
         )
 
 
-def too_long(seconds: float, limit_seconds: float) -> TranscriptionError:
-    return AudioTooLongError(
-        f"the audio is at least {seconds:.0f} s long; the limit is {limit_seconds:.0f} s; split it before upload"
-    )
+def too_long(seconds: float, settings: Settings, asked_seconds: float | None) -> TranscriptionError:
+    """asked_seconds: the limit that the request itself sets, if it does."""
+    found = f"the audio is at least {seconds:.0f} s long"
+    if asked_seconds is not None and asked_seconds < settings.max_audio_seconds:
+        return AudioTooLongError(
+            f"{found}; the limit is {asked_seconds:g} s, by the option max_duration_seconds; raise it, at most to "
+            f"{settings.max_audio_seconds:g}, or split the recording"
+        )
+    limit = f"the limit of {settings.inference_option} inference is {settings.max_audio_seconds:g} s here"
+    if settings.inference_option is InferenceOption.REAL_TIME:
+        return AudioTooLongError(
+            f"{found}; {limit}; asynchronous inference takes longer ones: upload it to the audio bucket below incoming/, "
+            f"or split it"
+        )
+    return AudioTooLongError(f"{found}; {limit}; split it before upload")
 
 
 def timed_out(limit_seconds: float) -> TranscriptionError:

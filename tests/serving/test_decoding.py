@@ -27,6 +27,8 @@ from whisperstack_contract.errors import (
     NotAudioError,
     UnsupportedAudioError,
 )
+from whisperstack_contract.inference_options import InferenceOption
+from whisperstack_contract.options import TranscriptionOptions
 
 Generate = Callable[..., bytes]
 Monkey = pytest.MonkeyPatch
@@ -140,8 +142,27 @@ def test_a_little_less_than_declared_is_no_truncation(settings: Settings, jfk_as
 def test_the_limit_itself_is_allowed_and_more_is_not(settings: Settings, jfk: bytes) -> None:
     at_limit = dataclasses.replace(settings, max_audio_seconds=11)
     assert decode(jfk, at_limit).facts.decoded_seconds == 11
-    with pytest.raises(AudioTooLongError, match="at least 11 s long; the limit is 5 s; split it"):
+    limit = "at least 11 s long; the limit of asynchronous inference is 5 s here; split it"
+    with pytest.raises(AudioTooLongError, match=limit):
         decode(jfk, dataclasses.replace(settings, max_audio_seconds=5))
+
+
+def test_what_is_too_long_for_real_time_is_told_which_option_takes_it(settings: Settings, jfk: bytes) -> None:
+    realtime = dataclasses.replace(settings, max_audio_seconds=5, inference_option=InferenceOption.REAL_TIME)
+    for options in (TranscriptionOptions(), TranscriptionOptions(max_duration_seconds=8)):
+        with pytest.raises(
+            AudioTooLongError, match="limit of real-time inference is 5 s here; asynchronous inference takes longer"
+        ):
+            decode(jfk, realtime, options)
+
+
+@pytest.mark.parametrize("option", InferenceOption)
+def test_what_is_too_long_by_the_request_itself_is_told_to_raise_that(
+    settings: Settings, jfk: bytes, option: InferenceOption
+) -> None:
+    limited = dataclasses.replace(settings, max_audio_seconds=20, inference_option=option)
+    with pytest.raises(AudioTooLongError, match="limit is 4 s, by the option max_duration_seconds; raise it, at most to 20,"):
+        decode(jfk, limited, TranscriptionOptions(max_duration_seconds=4))
 
 
 def test_a_small_file_that_unpacks_to_hours_is_refused(settings: Settings) -> None:
