@@ -20,8 +20,9 @@ _RETRY_ACTION: Final = {
     "JitterStrategy": "FULL",
 }
 
-# Instances of the account's quota that others hold become free when their jobs end: about nine hours in all. Step Functions
-# names a modelled error after itself, and any other after the service; the older names are accepted too.
+# Instances of the account's quota that others hold become free when their jobs end: nine hours in all at most, and about five
+# with the jitter. Step Functions names a modelled error after itself, and any other after the service; the older names are
+# accepted too.
 _RETRY_QUOTA: Final = {
     "ErrorEquals": [
         "SageMaker.ResourceLimitExceededException",

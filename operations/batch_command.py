@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 import boto3
@@ -25,16 +26,24 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be
 
 @app.command()
 def start(folder: FolderArgument, environment: EnvironmentOption = "dev", dry_run: DryRunOption = False) -> None:
-    """Transcribe every recording in a folder that has no transcript yet. While that goes on, another start does nothing."""
+    """Transcribe every recording in a folder that has no transcript yet. While a run is at work on it, no other is started."""
     with explained():
         prefix = _prefix_of(folder)
         machine, states = state_machine_of(environment), boto3.client("stepfunctions")
         for execution, given in _running(states, machine):
             if _folder_of(given) == prefix:
-                typer.echo(f"left alone: {execution} is at work on {prefix}")
+                typer.echo(
+                    f"left alone: {execution} is at work on {prefix}; recordings uploaded since it was planned are not in it; "
+                    "start the folder again when it has ended"
+                )
                 return
+        recordings = _recordings(environment, prefix)
+        # One is enough to know that the name is right; all are counted only for those who ask.
+        if next(recordings, None) is None:
+            raise OperationsError(f"there is no recording below {prefix}; look at the name, or upload some first")
         if dry_run:
-            typer.echo(f"would be started: {prefix} on {machine}")
+            count = 1 + sum(1 for _ in recordings)
+            typer.echo(f"would be started: {prefix} on {machine}; it would look at {count:,} recordings")
             return
         answer = states.start_execution(stateMachineArn=machine, input=json.dumps({"prefix": prefix}))
         typer.echo(f"started: {answer['executionArn']}")
@@ -103,6 +112,15 @@ def _prefix_of(folder: str) -> str:
             f"{folder!r} is no folder of uploads; give one below {BATCH_PREFIX}, such as {BATCH_PREFIX}july/, or incoming/"
         )
     return prefix
+
+
+def _recordings(environment: str, prefix: str) -> Iterator[str]:
+    """The keys of what a run would look at, with and without a transcript."""
+    bucket = Deployment.find(environment).audio_bucket
+    for page in boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            if keys.is_batch_recording(entry["Key"], entry["Size"]):
+                yield entry["Key"]
 
 
 def _folder_of(given: dict[str, Any]) -> str:

@@ -130,6 +130,11 @@ def is_start_marker(key: str) -> bool:
     return key.startswith(BATCH_PREFIX) and key.endswith(f"/{START_MARKER}")
 
 
+def is_batch_recording(key: str, size_bytes: int) -> bool:
+    """Whether a batch is about an object: start markers and the empty objects that stand for folders are no recordings."""
+    return not is_start_marker(key) and not (size_bytes == 0 and key.endswith("/"))
+
+
 def batch_report_key(prefix: str, execution: str, suffix: str) -> str:
     """Where the report of one execution of the batch of all below `prefix` lies. suffix: json or html."""
     name = prefix.removeprefix(BATCH_PREFIX)

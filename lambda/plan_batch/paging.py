@@ -80,7 +80,7 @@ class Paging:
 def _recordings(page: Mapping[str, Any], bucket: str) -> Iterator[Recording]:
     """Of a page of versions those that are current, and recordings."""
     for version in page.get("Versions", []):
-        if version["IsLatest"] and not keys.is_start_marker(version["Key"]):
+        if version["IsLatest"] and keys.is_batch_recording(version["Key"], version["Size"]):
             yield Recording.of(SourceVersion(bucket, version["Key"], version["VersionId"]), version["Size"])
 
 

@@ -37,6 +37,30 @@ def begin(batch: Batch) -> str:
     return batch.executions.start_execution(stateMachineArn=batch.machine, input=given)["executionArn"]
 
 
+def test_a_folder_without_a_recording_is_not_started(run, batch, pipeline):
+    pipeline.upload(f"{PREFIX}_START", b"")
+    pipeline.upload(f"{PREFIX}inner/", b"")
+
+    for arguments in ((), ("--dry-run",)):
+        told = run("start", PREFIX, *arguments)
+        assert told.exit_code == 2
+        assert f"there is no recording below {PREFIX}" in told.stderr
+    assert batch.executions.list_executions(stateMachineArn=batch.machine)["executions"] == []
+
+
+def test_a_start_counts_what_it_would_look_at_and_is_left_alone_while_a_run_is_at_work(run, batch, pipeline):
+    for number in range(3):
+        pipeline.upload(f"{PREFIX}{number}.mp3")
+    assert "it would look at 3 recordings" in run("start", PREFIX, "--dry-run").stdout
+
+    started = run("start", PREFIX).stdout
+    assert started.startswith("started: ")
+    again = run("start", PREFIX)
+    assert again.stdout.startswith(f"left alone: {started.split()[-1]} is at work")
+    assert "start the folder again when it has ended" in again.stdout
+    assert len(batch.executions.list_executions(stateMachineArn=batch.machine)["executions"]) == 1
+
+
 def test_the_report_of_a_run_that_failed_is_found(run, batch, pipeline):
     pipeline.upload(f"{PREFIX}a.mp3")
     execution = begin(batch)
