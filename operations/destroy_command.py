@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from operations.errors import OperationsError, explained
+from operations.showing import counted
 from operations.teardown import DeployedStack, Teardown, find_stacks
 
 _SERVICES: Final = ("cloudformation", "logs", "s3", "sagemaker", "stepfunctions")
@@ -47,7 +48,9 @@ def _announce(teardown: Teardown, where: str) -> None:
     for wave in teardown.waves:
         for stack in wave:
             buckets = len(teardown.buckets(stack))
-            contents = f", with everything in its {buckets} buckets" if buckets else ""
+            contents = f", with everything in its {counted(buckets, 'bucket')}" if buckets else ""
+            if not stack.template:
+                contents = ", which has nothing in it"
             _console.print(f"  goes   {stack.name}{contents}", markup=False)
     for stack in teardown.kept:
         _console.print(f"  stays  {stack.name}: {_why(stack)}", markup=False)
@@ -70,15 +73,17 @@ def _ask(environment: str) -> None:
 def _take_down(teardown: Teardown) -> None:
     with _console.status("Ending batches") as status:
         if stopped := teardown.stop_batches():
-            _console.print(f"{stopped} executions and transform jobs ended.")
+            _console.print(f"{counted(stopped, 'execution or transform job', 'executions and transform jobs')} ended.")
         for wave in teardown.waves:
             names = ", ".join(stack.name for stack in wave)
             status.update(f"Deleting {names}")
             removed = 0
             for count in teardown.delete_with_contents(wave):
                 removed += count
-                status.update(f"Deleting {names}: {removed:,} object versions removed")
-            _console.print(f"Deleted {names}" + (f", with {removed:,} object versions." if removed else "."), markup=False)
+                status.update(f"Deleting {names}: {counted(removed, 'object version')} removed")
+            _console.print(
+                f"Deleted {names}" + (f", with {counted(removed, 'object version')}." if removed else "."), markup=False
+            )
         teardown.delete_container_logs()
     if teardown.kept:
         _console.print(

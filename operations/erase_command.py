@@ -1,5 +1,7 @@
 """The command `erase`: shows what is kept of an upload, asks, removes it, and prints the receipt."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,7 @@ from operations.deployment import Deployment
 from operations.erasing import Receipt, erase, receipt, refuse_unfinished
 from operations.errors import OperationsError, explained
 from operations.holdings import Holdings, find_holdings
+from operations.showing import counted
 from whisperstack_contract.keys import UPLOAD_PREFIXES
 
 # The receipt alone goes to standard output.
@@ -24,7 +27,7 @@ def erase_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be removed.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     receipt_file: Annotated[
-        Path | None, typer.Option("--receipt", dir_okay=False, help="Where the receipt goes, rather than to standard output.")
+        Path | None, typer.Option("--receipt", dir_okay=False, help="A new file for the receipt, rather than standard output.")
     ] = None,
 ) -> None:
     """Remove for good every version of an upload and all that came of it; prints a receipt.
@@ -33,12 +36,9 @@ def erase_command(
     all versions of each. Nothing brings them back, but backups hold some of it for a while: see docs/security.md. It can be
     repeated, and reads the whole job table, so it may take minutes where that is large.
     """
-    with explained():
+    with explained(), _kept_free(receipt_file):
         if not key.startswith(UPLOAD_PREFIXES) or key in UPLOAD_PREFIXES:
             raise OperationsError(f"{key!r} is not the key of an upload; give one below one of {', '.join(UPLOAD_PREFIXES)}")
-        # Found out first: nothing may be removed that no receipt could name.
-        if receipt_file:
-            _require_writable(receipt_file)
         by = str(boto3.client("sts").get_caller_identity()["Arn"])
         deployment = Deployment.find(environment)
         s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
@@ -56,21 +56,36 @@ def erase_command(
         _hand_over(done, receipt_file)
 
 
-def _require_writable(path: Path) -> None:
+@contextmanager
+def _kept_free(path: Path | None) -> Iterator[None]:
+    """Makes the receipt's file first, for nothing may be removed that no receipt could name; removes it if it stays empty.
+
+    Raises OperationsError for a file that is there: it may be the only list of what an earlier run removed.
+    """
+    if path is None:
+        yield
+        return
     try:
-        path.touch()
+        path.open("x").close()
+    except FileExistsError as error:
+        raise OperationsError(f"{path} exists, and may be an earlier receipt; name a new file with --receipt") from error
     except OSError as error:
         raise OperationsError(f"the receipt cannot be written to {path} ({error.strerror}); name another --receipt") from error
+    try:
+        yield
+    finally:
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
 
 
 def _announce(done: Receipt, holdings: Holdings) -> None:
     would = "would be" if done.dry_run else "are to be"
-    counted = f"{len(done.objects)} object versions and {len(done.rows)} rows"
-    _console.print(f"{counted} of {done.key!r} in {done.environment} {would} removed.", markup=False)
+    found = f"{counted(len(done.objects), 'object version')} and {counted(len(done.rows), 'row')}"
+    _console.print(f"{found} of {done.key!r} in {done.environment} {would} removed.", markup=False)
     if holdings.without_row:
         _console.print(
-            f"{len(holdings.without_row)} versions have no job. If they were uploaded within the last minutes, run this once "
-            "more afterwards: their job may be about to begin.",
+            f"{counted(len(holdings.without_row), 'version has', 'versions have')} no job. If uploaded within the last "
+            "minutes, run this once more afterwards: a job may be about to begin.",
             markup=False,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from operations.deployment import Deployment
 from operations.errors import OperationsError
 from operations.holdings import Holdings, StoredVersion
+from operations.showing import counted
 from whisperstack_contract.job_table import PARTITION_KEY
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def refuse_unfinished(holdings: Holdings, key: str) -> None:
     """Raises OperationsError while a job of the upload is in work: it would write results that nobody then erases."""
     if holdings.unfinished:
         raise OperationsError(
-            f"{len(holdings.unfinished)} of the jobs of {key!r} have not come to their end "
+            f"of {key!r}, {counted(len(holdings.unfinished), 'job has', 'jobs have')} not come to an end "
             f"({', '.join(holdings.unfinished)}); wait for it, or cancel them, and run this again"
         )
 
@@ -96,7 +97,7 @@ def _delete(s3: "S3Client", bucket: str, versions: Sequence[StoredVersion]) -> N
     if errors := s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True}).get("Errors"):
         first = errors[0]
         raise OperationsError(
-            f"{len(errors)} versions in {bucket} were not removed; the first is {first.get('Key')!r} "
+            f"{counted(len(errors), 'version')} in {bucket} could not be removed; the first is {first.get('Key')!r} "
             f"({first.get('Code')}: {first.get('Message')}); mend that and run this again"
         )
 

@@ -7,6 +7,11 @@ import typer
 from transcription_jobs.job import Job
 
 
+def counted(count: int, one: str, more: str | None = None) -> str:
+    """'1 row', '2 rows'. more: where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
 def show_jobs(jobs: Sequence[Job]) -> None:
     """One block of `name value` lines for each job, an empty line between two."""
     typer.echo("\n\n".join("\n".join(f"{name:<12} {value}" for name, value in _facts(job)) for job in jobs))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError, WaiterError
 
 from operations.errors import OperationsError
+from operations.showing import counted
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -27,7 +28,7 @@ _TRIES: Final = 3
 
 @dataclass(frozen=True)
 class DeployedStack:
-    """template: as CloudFormation has it. protected: from being deleted."""
+    """template: as CloudFormation has it; empty after a first deployment that failed early. protected: from being deleted."""
 
     name: str
     id: str
@@ -37,7 +38,8 @@ class DeployedStack:
     @property
     def retained(self) -> list[str]:
         """Types of the resources that CloudFormation would leave behind."""
-        return sorted({r["Type"] for r in self.template["Resources"].values() if r.get("DeletionPolicy", "Delete") != "Delete"})
+        resources = self.template.get("Resources", {}).values()
+        return sorted({each["Type"] for each in resources if each.get("DeletionPolicy", "Delete") != "Delete"})
 
     @property
     def keeps_data(self) -> bool:
@@ -68,8 +70,19 @@ def find_stacks(cloudformation: "CloudFormationClient", environment: str) -> lis
 
 
 def _template(cloudformation: "CloudFormationClient", name: str) -> Mapping[str, Any]:
-    body: Any = cloudformation.get_template(StackName=name)["TemplateBody"]
-    template: Mapping[str, Any] = json.loads(body) if isinstance(body, str) else body
+    """Empty where there is none: a stack that is only in review was never given one.
+
+    Raises OperationsError where there is none and the stack has resources: what it keeps could not be told.
+    """
+    try:
+        body: Any = cloudformation.get_template(StackName=name).get("TemplateBody")
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationError":
+            raise
+        body = None
+    template: Mapping[str, Any] = (json.loads(body) if isinstance(body, str) else body) or {}
+    if "Resources" not in template and cloudformation.list_stack_resources(StackName=name)["StackResourceSummaries"]:
+        raise OperationsError(f"CloudFormation gives no template of {name}, so what it keeps is not known; look in its console")
     return template
 
 
@@ -192,7 +205,15 @@ class Teardown:
 
 
 def _empty(s3: "S3Client", bucket: str) -> Iterator[int]:
-    """Removes every version and every delete marker; yields how many have just gone."""
+    """Removes every version and every delete marker; yields how many have just gone. A bucket that is gone is empty."""
+    try:
+        yield from _removals(s3, bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+
+
+def _removals(s3: "S3Client", bucket: str) -> Iterator[int]:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         if not listed:
@@ -202,7 +223,7 @@ def _empty(s3: "S3Client", bucket: str) -> Iterator[int]:
         if refused := answer.get("Errors"):
             first = refused[0]
             raise OperationsError(
-                f"{len(refused)} objects of {bucket} could not be removed, the first for {first.get('Code')} "
+                f"{counted(len(refused), 'object')} of {bucket} could not be removed, the first for {first.get('Code')} "
                 f"({first.get('Message')}); mend that, and run this again"
             )
         yield len(objects)

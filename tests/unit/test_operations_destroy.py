@@ -10,6 +10,7 @@ from moto import mock_aws
 from typer.testing import CliRunner
 
 from operations.cli import app
+from operations.errors import OperationsError
 from operations.teardown import Teardown, find_stacks
 from tests.unit.pipeline import REGION
 
@@ -129,6 +130,63 @@ def test_an_environment_that_is_not_deployed_is_a_sentence(deploy):  # noqa: ARG
     ended = run("--yes")
     assert ended.exit_code == 2
     assert "no stack Whisperstack-dev-… is in this account and region" in ended.stderr
+
+
+def test_a_stack_whose_first_deployment_failed_early_goes_like_any_other(deploy):
+    """In review it has no resources; whichever way CloudFormation then says so."""
+    deploy()
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_change_set(
+        StackName=BATCH, ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=json.dumps(USES_STORAGE)
+    )
+    assert cloudformation.describe_stacks(StackName=BATCH)["Stacks"][0]["StackStatus"] == "REVIEW_IN_PROGRESS"
+    shown = run("--dry-run")
+    assert (shown.exit_code, f"goes   {BATCH}, which has nothing in it" in shown.stderr) == (0, True), shown.stderr
+    assert run("--yes").exit_code == 0
+    assert deployed() == {OTHER}
+
+
+@pytest.mark.parametrize("answer", [{}, {"TemplateBody": "{}"}, None])
+def test_a_stack_without_a_template_has_nothing_to_keep(deploy, answer):
+    deploy()
+    cloudformation = boto3.client("cloudformation")
+    (storage,) = [each for each in cloudformation.describe_stacks()["Stacks"] if each["StackName"] == STORAGE]
+    with Stubber(cloudformation) as stub:
+        stub.add_response("describe_stacks", {"Stacks": [storage]})
+        if answer is None:
+            stub.add_client_error("get_template", "ValidationError", "Stack has no template", 400)
+        else:
+            stub.add_response("get_template", answer)
+        stub.add_response("list_stack_resources", {"StackResourceSummaries": []})
+        (found,) = find_stacks(cloudformation, "dev")
+    assert (found.retained, found.keeps_data) == ([], False)
+
+
+def test_resources_whose_template_cannot_be_read_are_left_alone(deploy):
+    deploy("Retain")
+    cloudformation = boto3.client("cloudformation")
+    stacks = cloudformation.describe_stacks()["Stacks"]
+    listed = cloudformation.list_stack_resources(StackName=STORAGE)["StackResourceSummaries"]
+    with Stubber(cloudformation) as stub:
+        stub.add_response("describe_stacks", {"Stacks": [each for each in stacks if each["StackName"] == STORAGE]})
+        stub.add_response("get_template", {})
+        stub.add_response("list_stack_resources", {"StackResourceSummaries": listed})
+        with pytest.raises(OperationsError, match=r"no template of Whisperstack-dev-Storage, so what it keeps is not known"):
+            find_stacks(cloudformation, "dev")
+
+
+def test_a_bucket_that_is_gone_counts_as_emptied(deploy):
+    """As another run removes it. moto cannot delete such a stack, so S3's answer is put in its place."""
+    first, _ = deploy()
+    clients = {service: boto3.client(service) for service in ("cloudformation", "s3")}
+    answer = {"Error": {"Code": "NoSuchBucket", "Message": "The specified bucket does not exist"}}
+    clients["s3"].meta.events.register(
+        "before-call.s3.ListObjectVersions",
+        lambda params, **_: (SimpleNamespace(status_code=404), answer) if first in params["url"] else None,
+    )
+    teardown = Teardown("dev", find_stacks(clients["cloudformation"], "dev"), clients)
+    assert [sum(teardown.delete_with_contents(wave)) for wave in teardown.waves] == [0, 3]
+    assert deployed() == {OTHER}
 
 
 def test_logs_of_containers_that_were_made_again_go_and_those_of_others_stay(deploy):

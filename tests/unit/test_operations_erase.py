@@ -178,7 +178,7 @@ def test_a_job_that_is_still_in_work_stands_against_it(aws, kept, run, submitted
 def test_versions_whose_job_may_be_about_to_begin_are_told_of(aws, kept, run):
     aws.upload(TALK)
     done = run(TALK, "--yes")
-    assert "1 versions have no job" in done.stderr
+    assert "1 version has no job" in done.stderr
     assert kept() == []
 
 
@@ -191,6 +191,28 @@ def test_the_receipt_goes_to_a_file_that_is_tried_before_anything_is_removed(kep
     done = run(TALK, "--yes", "--receipt", str(tmp_path / "receipt.json"))
     assert done.stdout == ""
     assert len(json.loads((tmp_path / "receipt.json").read_text())["objects"]) == len(before)
+
+
+def test_a_receipt_that_is_there_is_kept_and_stands_against_the_run(kept, run, transcribed, tmp_path):
+    transcribed(TALK)
+    receipt = tmp_path / "receipt.json"
+    assert run(TALK, "--yes", "--receipt", str(receipt)).exit_code == 0
+    first = receipt.read_text()
+    transcribed(TALK)
+    before = kept()
+    refused = run(TALK, "--yes", "--receipt", str(receipt))
+    assert (refused.exit_code, kept(), receipt.read_text()) == (2, before, first)
+    assert "receipt.json exists" in refused.stderr
+    assert "name a new file with --receipt" in refused.stderr
+
+
+def test_a_run_that_removes_nothing_leaves_no_empty_receipt_in_the_way_of_the_next(run, transcribed, tmp_path):
+    transcribed(TALK)
+    receipt = tmp_path / "receipt.json"
+    assert run(TALK, "--receipt", str(receipt), answer="n\n").exit_code == 1
+    assert not receipt.exists()
+    assert run(TALK, "--receipt", str(receipt), answer="y\n").exit_code == 0
+    assert len(json.loads(receipt.read_text())["objects"]) > 0
 
 
 def test_more_versions_than_one_request_takes_go_all(aws, kept, run, monkeypatch):
@@ -216,6 +238,6 @@ def test_versions_that_s3_does_not_remove_are_an_error(aws, transcribed):
     holdings = find_holdings(Deployment.find("dev"), TALK, s3, dynamodb, lambda _rows: None)
     with Stubber(s3) as stub:
         stub.add_response("delete_objects", {"Errors": held})
-        with pytest.raises(OperationsError, match=r"1 versions in audio were not removed; the first is .*locked"):
+        with pytest.raises(OperationsError, match=r"1 version in audio could not be removed; the first is .*locked"):
             erase(holdings, Deployment.find("dev"), s3, dynamodb, lambda _count: None)
     assert aws.jobs() == 1
