@@ -148,7 +148,7 @@ class CancelledError(TranscriptionError):
     """An operator has cancelled the job."""
 
     code = "cancelled"
-    remedy = "Send it again: `python -m operations redrive`."
+    remedy = "Upload it again, or have an operator send it again by its key: `python -m operations redrive KEY`."
     http_status = HTTPStatus.CONFLICT
     retryable = False
 
