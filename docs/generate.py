@@ -27,10 +27,11 @@ from simulation.__main__ import app as simulation_app
 from simulation.reliability import table as faults_table
 from simulation.summary import summary as simulation_summary
 from tests.data.hostile import CORPUS
+from whisper_serving.accepted_formats import CONTAINERS, DECODERS_BY_KIND
 from whisperstack_contract.errors import ERRORS_BY_CODE
 from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.languages import LANGUAGES
-from whisperstack_contract.limits import MIB
+from whisperstack_contract.limits import AUDIO_CHANNELS, AUDIO_HIGHEST_SAMPLE_RATE_HZ, AUDIO_LOWEST_SAMPLE_RATE_HZ, MIB
 from whisperstack_contract.option_metadata import metadata_name
 from whisperstack_contract.options import OPTIONS_BY_NAME, PROMPT_OPTIONS, TranscriptionOptions
 from whisperstack_contract.warning_codes import WARNINGS
@@ -49,7 +50,8 @@ In real-time not every refusal comes from this project's handler, and what does 
 |---|---|---|
 | all workers are busy and the queue is full | `ModelError` with `OriginalStatusCode` 503; the body is the serving stack's \
 own, `{"code": 503, "type": "ServiceUnavailableException", "message": …}` with a message that differs between the stacks | \
-Try again after some seconds, longer each time, with a random share; or use asynchronous inference, which waits. Nothing was begun. |
+Nothing was begun: try again after some seconds, longer each time, with a random share; or use \
+asynchronous inference, which waits. |
 | no answer in 60 s | `ModelError`, or `ServiceUnavailable` (so the embedded AWS), with a text of SageMaker's about the time | \
 Do not send it again as it is: the container goes on with the first one and has less time for others. Shorten it, leave out \
 `beam_size` and `word_timestamps`, or use asynchronous inference. |
@@ -57,8 +59,8 @@ Do not send it again as it is: the container goes on with the first one and has 
 | AWS refuses for its own reasons | `ThrottlingException`, `ServiceUnavailable`, `InternalFailure` | \
 Try again; boto3 does so up to four times. |
 
-boto3 itself waits 60 s for an answer, and then sends the request again. For real-time, where a second try of a slow recording makes
-it worse, set `Config(read_timeout=70, retries={"total_max_attempts": 1})`."""
+boto3 itself waits 60 s for an answer, and then sends the request again. For real-time, where a second try of a slow recording
+makes it worse, set `Config(read_timeout=70, retries={"total_max_attempts": 1})`."""
 
 
 def error_codes() -> str:
@@ -133,6 +135,20 @@ def hostile_files() -> str:
         options = f" with `{json.dumps(expected.options)}`" if expected.options else ""
         rows.append(f"| `{name}`{options} | {f'error `{expected.error}`' if expected.error else found} |")
     return _with_table("hostile-files.md", "files", "\n".join(["| file | what becomes of it |", "|---|---|", *rows]))
+
+
+def formats() -> str:
+    """The page as it is written by hand, with what the decoder may open and the limits of a recording."""
+    containers = [f"| {files} | `{name}` |" for name, files in CONTAINERS.items()]
+    codecs = [f"| {kind} | {', '.join(f'`{name}`' for name in names)} |" for kind, names in DECODERS_BY_KIND.items()]
+    head = ["| files | ffmpeg's name |", "|---|---|"]
+    between = ["", "| codecs, by ffmpeg's names | |", "|---|---|"]
+    limits = [
+        "",
+        f"Sample rates from {AUDIO_LOWEST_SAMPLE_RATE_HZ:,} to {AUDIO_HIGHEST_SAMPLE_RATE_HZ:,} Hz; up to {AUDIO_CHANNELS} "
+        f"channels.",
+    ]
+    return _with_table("formats.md", "formats", "\n".join([*head, *containers, *between, *codecs, *limits]))
 
 
 def accuracy() -> str:
@@ -295,6 +311,7 @@ PAGES: Final = {
     "warnings.md": warning_codes,
     "accuracy.md": accuracy,
     "hostile-files.md": hostile_files,
+    "formats.md": formats,
     "batch.md": batch,
     "commands.md": commands,
     "operations.md": operations,

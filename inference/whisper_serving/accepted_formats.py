@@ -3,13 +3,37 @@
 Names that a version of ffmpeg does not know do no harm.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 # Containers that hold their own content. Playlists and lists of files (hls, concat, dash, …) would make ffmpeg read
 # whatever they name: other recordings on this machine, or addresses in the network.
-CONTAINERS: Final = (
-    *("aac", "ac3", "aiff", "amr", "amrnb", "amrwb", "asf", "au", "avi", "caf", "flac", "flv", "matroska", "mov"),
-    *("mp3", "mpeg", "mpegts", "ogg", "w64", "wav", "wv"),
+# Name → what people call such files.
+CONTAINERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "aac": "raw AAC (.aac)",
+        "ac3": "raw AC-3 (.ac3)",
+        "aiff": "AIFF (.aiff, .aif)",
+        "amr": "AMR (.amr)",
+        "amrnb": "AMR without a header",
+        "amrwb": "AMR wideband without a header",
+        "asf": "Windows Media (.wma, .wmv, .asf)",
+        "au": "Sun audio (.au, .snd)",
+        "avi": "AVI (.avi)",
+        "caf": "Core Audio (.caf)",
+        "flac": "FLAC (.flac)",
+        "flv": "Flash video (.flv)",
+        "matroska": "WebM and Matroska (.webm, .mkv, .mka)",
+        "mov": "MP4 and QuickTime (.m4a, .mp4, .m4b, .3gp, .mov)",
+        "mp3": "MP3 (.mp3), MP2 as well",
+        "mpeg": "MPEG program stream (.mpg, .vob)",
+        "mpegts": "MPEG transport stream (.ts)",
+        "ogg": "Ogg (.ogg, .oga, .opus)",
+        "w64": "Wave64 (.w64)",
+        "wav": "WAV (.wav), RF64 as well",
+        "wv": "WavPack (.wv)",
+    }
 )
 
 _PCM: Final = (
@@ -46,3 +70,6 @@ _MUSIC: Final = (
 
 # Decoders of sound only: pictures and video in the same file are never decoded, not even to find out their size.
 DECODERS: Final = (*_PCM, *_ADPCM, *_SPEECH, *_MUSIC)
+DECODERS_BY_KIND: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"not compressed": _PCM, "ADPCM": _ADPCM, "for speech": _SPEECH, "for music": _MUSIC}
+)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from whisper_serving.accepted_formats import CONTAINERS, DECODERS
-from whisper_serving.beginnings import find_beginning
+from whisper_serving.beginnings import Beginning, find_beginning
 from whisper_serving.decoder_log import DecoderLog, read_decoder_log
 from whisper_serving.decoder_process import DecoderStuckError, run_decoder
 from whisper_serving.float_samples import holds_no_numbers
@@ -85,7 +85,7 @@ def _write(file: IO[bytes], content: bytes | bytearray) -> None:
 
 
 def _run_ffmpeg(
-    file: IO[bytes], settings: Settings, track: int, limit_seconds: float, encrypted: bool, beginning: str | None
+    file: IO[bytes], settings: Settings, track: int, limit_seconds: float, encrypted: bool, beginning: Beginning | None
 ) -> tuple[SampleBuffer, DecoderLog]:
     samples = SampleBuffer(limit_seconds + _SECONDS_PAST_LIMIT)
 

@@ -1,9 +1,9 @@
-"""What a file that cannot be read was meant to be, by its first bytes: it was cut off or damaged, and is not just no audio."""
+"""What a file that cannot be read is, by its first bytes: a recording that was cut off or damaged, or something else."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
-# Offset, bytes there, name.
-_BEGINNINGS: Final = (
+# Offset, bytes there, name. What is accepted: such a file is incomplete or damaged.
+_ACCEPTED: Final = (
     (8, b"WAVE", "WAV"),
     (8, b"AVI ", "AVI"),
     (0, b"fLaC", "FLAC"),
@@ -15,8 +15,62 @@ _BEGINNINGS: Final = (
     (0, b"wvpk", "WavPack"),
     (0, b"ID3", "MP3"),
 )
+_OTHER_SOUND: Final = (
+    (0, b"TTA1", "a TTA file"),
+    (0, b"TTA2", "a TTA file"),
+    (0, b"\x7f\xfe\x80\x01", "a DTS file"),
+    (0, b"\xfe\x7f\x01\x80", "a DTS file"),
+    (0, b"\x1f\xff\xe8\x00", "a DTS file"),
+    (0, b"\xff\x1f\x00\xe8", "a DTS file"),
+    (0, b"MAC ", "a Monkey's Audio file"),
+    (0, b"MPCK", "a Musepack file"),
+    (0, b"DSD ", "a DSF file"),
+    (0, b".RMF", "a RealMedia file"),
+    (0, b"MThd", "a MIDI file"),
+)
+_NO_SOUND: Final = (
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"BZh", "a bzip2 archive"),
+    (0, b"\xfd7zXZ", "an xz archive"),
+    (257, b"ustar", "a tar archive"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"GIF8", "a GIF picture"),
+    (8, b"WEBP", "a WebP picture"),
+    (0, b"\x7fELF", "a program"),
+    (0, b"MZ", "a program"),
+    (0, b"#EXTM3U", "a playlist"),
+    (0, b"[playlist]", "a playlist"),
+    (0, b"<asx", "a playlist"),
+    (0, b"ffconcat", "a list of files"),
+)
+
+# As much of a text as is looked at; what may be in one besides printable characters.
+_TEXT_BYTES: Final = 1000
+_CONTROLS: Final = b"\t\n\r\f"
 
 
-def find_beginning(content: bytes | bytearray) -> str | None:
-    """The format's name, or None."""
-    return next((name for at, mark, name in _BEGINNINGS if content[at : at + len(mark)] == mark), None)
+class Beginning(NamedTuple):
+    """name: of a format that is accepted, or of something else, with its article. is_sound: whether that is a recording."""
+
+    name: str
+    is_accepted: bool
+    is_sound: bool
+
+
+def find_beginning(content: bytes | bytearray) -> Beginning | None:
+    for known, is_accepted, is_sound in ((_ACCEPTED, True, True), (_OTHER_SOUND, False, True), (_NO_SOUND, False, False)):
+        for at, mark, name in known:
+            if content[at : at + len(mark)] == mark:
+                return Beginning(name, is_accepted, is_sound)
+    return Beginning("text", False, False) if _is_text(content[:_TEXT_BYTES]) else None
+
+
+def _is_text(start: bytes | bytearray) -> bool:
+    """Whether it is UTF-8, but for a character that is cut off at its end, without the controls that no text has."""
+    text = bytes(start).decode("utf-8", "ignore").encode()
+    return len(start) > 1 and len(start) - len(text) < 4 and all(byte >= 32 or byte in _CONTROLS for byte in text)

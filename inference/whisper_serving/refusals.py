@@ -3,6 +3,7 @@
 import signal
 from typing import Final
 
+from whisper_serving.beginnings import Beginning
 from whisper_serving.decoder_launch import EXIT_NOT_STARTED
 from whisper_serving.decoder_log import AudioTrack, DecoderLog
 from whisper_serving.settings import Settings
@@ -91,8 +92,8 @@ def no_numbers(log: DecoderLog) -> TranscriptionError:
     )
 
 
-def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beginning: str | None) -> TranscriptionError:
-    """Why the decoder ended with an error, or with nothing. beginning: the format that the file's first bytes promise."""
+def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beginning: Beginning | None) -> TranscriptionError:
+    """Why the decoder ended with an error, or with nothing. beginning: what the file is by its first bytes."""
     if exit_code == EXIT_NOT_STARTED:
         return InferenceFailedError("the decoder cannot be started on this instance; see the endpoint's log")
     if exit_code < 0:
@@ -101,10 +102,10 @@ def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beg
         return _memory_short(log)
     if log.index_missing:
         return DecodingFailedError("the file is incomplete: the index that MP4 and M4A files need is missing; upload it again")
-    if log.container is None and beginning is not None:
-        return DecodingFailedError(f"the file begins as {beginning}, but is incomplete or damaged; upload it again")
+    if log.container is None and beginning is not None and beginning.is_accepted:
+        return DecodingFailedError(f"the file begins as {beginning.name}, but is incomplete or damaged; upload it again")
     if log.container is None or log.guessed:
-        return NotAudioError(f"the file is no audio or video in a format that can be read; {_CONVERT}")
+        return _not_audio(beginning)
     if not log.tracks:
         return NoAudioTrackError(f"the file ({log.container}) has no audio track; upload a recording with sound")
     if exit_code and log.codec_refused:
@@ -112,6 +113,14 @@ def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beg
     if exit_code or log.damages:
         return DecodingFailedError(f"the audio in this file ({_names(log)}) cannot be decoded; it is damaged: {_CONVERT}")
     return NoSamplesError(f"the audio track ({_names(log)}) holds no sound at all (0 samples); upload it again")
+
+
+def _not_audio(beginning: Beginning | None) -> TranscriptionError:
+    if beginning is None or beginning.is_accepted:
+        return NotAudioError(f"the file is no audio or video in a format that can be read; {_CONVERT}")
+    if beginning.is_sound:
+        return NotAudioError(f"the file is {beginning.name}, which is not accepted; {_CONVERT}")
+    return NotAudioError(f"the file is {beginning.name}, and no audio or video; if a recording is in it, {_CONVERT}")
 
 
 def _ended_by_signal(number: int, log: DecoderLog, timeout_seconds: float) -> TranscriptionError:

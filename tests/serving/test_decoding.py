@@ -86,6 +86,24 @@ def test_other_files_are_no_audio(settings: Settings, content: bytes) -> None:
         decode(content, settings)
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("Grüße aus Köln\n".encode() * 70, "text, and no audio"),
+        (b"\x1f\x8b\x08" + bytes(500), "a gzip archive, and no audio"),
+        (b"%PDF-1.7\n" * 50, "a PDF document, and no audio"),
+        (b"#EXTM3U\nsong.mp3\n", "a playlist, and no audio"),
+        (bytes(257) + b"ustar" + bytes(800), "a tar archive, and no audio"),
+        (b"TTA1" + bytes(500), "a TTA file, which is not accepted"),
+        (b"\x7f\xfe\x80\x01" + bytes(500), "a DTS file, which is not accepted"),
+        (bytes(range(256)) * 50, "no audio or video in a format that can be read"),
+    ],
+)
+def test_what_is_no_audio_is_told_what_it_is(settings: Settings, content: bytes, name: str) -> None:
+    with pytest.raises(NotAudioError, match=f"the file is {name}.*convert it to WAV, FLAC, MP3 or M4A"):
+        decode(content, settings)
+
+
 def test_a_video_without_sound_is_named(settings: Settings, generate: Generate) -> None:
     with pytest.raises(NoAudioTrackError, match=r"\(mov\) has no audio track"):
         decode(generate("silent.mp4", "-f", "lavfi", "-i", "testsrc=d=1:s=64x64:r=5"), settings)
