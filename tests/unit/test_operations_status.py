@@ -156,9 +156,11 @@ def test_a_job_that_is_sent_again_ends_and_is_told_for_itself(run, pipeline, sub
 def test_what_waits_is_listed_the_most_overdue_first(run, pipeline, submitted, record):
     """submitted: for an answer. received: for its turn."""
     sources = [submitted(f"incoming/{number}.mp3") for number in range(3)]
-    pipeline.make_due(sources[2])
+    due = [sources[number] for number in (2, 0, 1)]
+    for seconds, source in enumerate(due, start=1):
+        pipeline.change_row(source, deadline={"N": str(seconds)})
     shown = run("list", "--state", "submitted").stdout.splitlines()
-    assert [line.split()[0] for line in shown] == [job_id(sources[number]) for number in (2, 0, 1)]
+    assert [line.split()[0] for line in shown] == [job_id(source) for source in due]
     assert shown[0].endswith(" 1970-01-01T00:00:01+00:00 incoming/2.mp3")
 
     assert run("list", "--state", "received").stdout == ""
