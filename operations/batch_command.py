@@ -168,7 +168,8 @@ def _outcome(output: dict[str, Any]) -> dict[str, object]:
         f"report {name}": f"s3://{output['transcripts_bucket']}/{key}" for name, key in output.get("reports", {}).items()
     }
     price = {} if output.get("usd") is None else {"usd": output["usd"]}
-    return {"recordings": f"{output['recordings']} ({counts})", **price, **reports} if counts or reports else {}
+    outcome = {"outcome": output["state"].replace("_", " ")} if "state" in output else {}
+    return {**outcome, "recordings": f"{output['recordings']} ({counts})", **price, **reports} if counts or reports else {}
 
 
 def _report_of(run: Run, environment: str) -> dict[str, object]:

@@ -49,7 +49,7 @@ class Collecting:
             while place is not None:
                 self._renew(run)
                 note = self._collect_part(run, shard, ids[place : place + _PART], had_its_try, pool)
-                note.more |= told
+                note.more |= {**told, "transform": shard["transform"]}
                 files.write(collected_note(shard["round"], shard["shard"], place), note)
                 counts = {outcome: counts.get(outcome, 0) + note.counts[outcome] for outcome in Outcome}
                 place, told = (place + _PART if place + _PART < len(ids) else None), {}

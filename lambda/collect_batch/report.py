@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MOST_LISTED: Final = 1000
 
 _ENDS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL, Outcome.FAILED, Outcome.SENT_ON, Outcome.MOVED_ON)
+_ANSWERS: Final = (Outcome.SUCCEEDED, Outcome.PARTIAL, Outcome.FAILED, Outcome.SENT_ON)
 _LEFT_ALONE: Final = ("rejected", "done", "failed_before", "in_flight")
 
 
@@ -51,7 +52,10 @@ class Listed:
 
 @dataclass
 class Totals:
-    """counts: recordings. unfinished: those that were planned, and of which nobody has told what came of them."""
+    """counts: recordings. unfinished: those that were planned, and of which nobody has told what came of them.
+
+    answered, unanswered: those that transform jobs had, by whether a model has answered in the end.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     unfinished: int = 0
@@ -62,6 +66,8 @@ class Totals:
     transform_jobs: list[dict[str, Any]] = field(default_factory=list)
     audio_seconds: float = 0.0
     processing_seconds: float = 0.0
+    answered: int = 0
+    unanswered: int = 0
 
     def add_page(self, note: Note) -> None:
         found = note.counts
@@ -76,12 +82,23 @@ class Totals:
         self.unfinished -= sum(ends.values())
         self.audio_seconds += note.more["audio_seconds"]
         self.processing_seconds += note.more["processing_seconds"]
+        if note.more.get("transform"):
+            silent = sum(not failed for _, failed in note.of(Line.REQUEUE))
+            self.unanswered += silent
+            self.answered += sum(ends[outcome] for outcome in _ANSWERS) - silent
         self.transform_jobs += note.more.get("transform_jobs", [])
         self._list(note)
 
     def add_overflow(self, note: Note) -> None:
         self.counts[Outcome.SENT_ON] += len(note.lines)
         self.unfinished -= len(note.lines)
+
+    @property
+    def state(self) -> str:
+        """no_output: what transform jobs were given was sent on, so the fault lies with them rather than with recordings."""
+        if self.unfinished:
+            return "incomplete"
+        return "no_output" if self.unanswered and not self.answered else "complete"
 
     def _list(self, note: Note) -> None:
         for key, code, message in (*note.of(Line.REFUSED), *note.of(Line.FAILED)):
@@ -139,7 +156,7 @@ class Reporting:
         price = self.instances.usd_per_hour
         counts = {str(name): totals.counts[name] for name in (*_ENDS, *_LEFT_ALONE)} | {"unfinished": totals.unfinished}
         return {
-            "state": "incomplete" if totals.unfinished else "complete",
+            "state": totals.state,
             "prefix": run.prefix,
             "execution": run.execution,
             "started_at": started_at,

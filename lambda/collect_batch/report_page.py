@@ -20,6 +20,12 @@ _COUNTS: Final[Mapping[str, str]] = {
     "unfinished": "not finished; start the batch again",
 }
 
+_STATES: Final[Mapping[str, str]] = {
+    "complete": "complete",
+    "incomplete": "incomplete: start it again, and it goes on with what is missing",
+    "no_output": "all of those for transform jobs sent on: no job gave an output; look at the jobs' reasons and logs",
+}
+
 _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
 body { color: #222; background: #fff }
@@ -33,12 +39,9 @@ code { background: #f2f2f2; padding: 0 .2em }
 def page(report: Mapping[str, Any]) -> str:
     """HTML that loads nothing and runs nothing."""
     title = f"Batch {report['prefix']}"
-    complete = (
-        "complete" if report["state"] == "complete" else "incomplete: start it again, and it goes on with what is missing"
-    )
     body = [
         f"<h1>{escape(title)}</h1>",
-        f"<p>{report['recordings']:,} recordings, {complete}. Began {escape(report['started_at'])}, "
+        f"<p>{report['recordings']:,} recordings, {_STATES[report['state']]}. Began {escape(report['started_at'])}, "
         f"ended {escape(report['ended_at'])}.</p>",
         _counts(report["counts"]),
         _cost(report),

@@ -191,6 +191,9 @@ def install(surroundings: Surroundings) -> TransformJobs:
     def create(self: SageMakerModelBackend, transform_job_name: str, *args: Any, **kwargs: Any) -> FakeTransformJob:
         if transform_job_name in self.transform_jobs:
             raise JsonRESTError("ResourceInUse", f"Job name must be unique; {transform_job_name} exists already.")
+        model_name = args[0] if args else kwargs["model_name"]
+        if not any(model.model_name == model_name for model in self._models.values()):
+            raise JsonRESTError("ValidationException", f'Could not find model "{model_name}".')
         payload_mb = kwargs.get("max_payload_in_mb") or _DEFAULT_PAYLOAD_MB
         if payload_mb * (kwargs.get("max_concurrent_transforms") or 1) > _CONCURRENT_PAYLOAD_MB:
             raise JsonRESTError("ValidationException", "MaxConcurrentTransforms * MaxPayloadInMB must not exceed 100")

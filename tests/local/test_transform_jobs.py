@@ -122,7 +122,9 @@ def test_a_stopped_job_keeps_what_it_has_and_begins_nothing_more(batch):
     assert batch.ended(name)["TransformJobStatus"] == "Stopped"
 
 
-@pytest.mark.parametrize("values", [{"MaxPayloadInMB": 100, "MaxConcurrentTransforms": 2}, {"TransformJobName": "taken"}])
+@pytest.mark.parametrize(
+    "values", [{"MaxPayloadInMB": 100, "MaxConcurrentTransforms": 2}, {"TransformJobName": "taken"}, {"ModelName": "nowhere"}]
+)
 def test_what_sagemaker_refuses_is_refused(batch, values):
     if "TransformJobName" in values:
         batch.run(["one"], **values)

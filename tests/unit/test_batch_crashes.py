@@ -74,7 +74,8 @@ def kill_and_start_again(attempt: Attempt, number: int, wire: Wire) -> None:
     attempt.batch.kill(execution)
     attempt.pass_time()
 
-    assert attempt.run()["state"] == "complete", where
+    # A second run may have had nothing for its jobs but the recording that never gets an output.
+    assert attempt.run()["state"] in ("complete", "no_output"), where
     attempt.check(where)
 
 

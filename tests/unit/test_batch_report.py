@@ -134,6 +134,22 @@ def test_what_has_no_transcript_is_named_whichever_run_it_failed_in(batch: Batch
     assert f"{PREFIX}large.mp3" in shown
 
 
+def test_a_run_whose_transform_jobs_gave_nothing_is_not_called_complete(batch: Batch, pipeline: Pipeline):
+    for name in ("a.mp3", "b.mp3"):
+        pipeline.upload(f"{PREFIX}{name}", b"no output")
+
+    summary = batch.run()
+
+    assert (summary["state"], summary["counts"]["sent_on"]) == ("no_output", 2)
+    assert "no job gave an output" in Elements(pipeline.body(summary["reports"]["html"])).text
+
+
+def test_one_answer_shows_that_transform_jobs_work(batch: Batch, pipeline: Pipeline):
+    pipeline.upload(f"{PREFIX}a.mp3", b"no output")
+    pipeline.upload(f"{PREFIX}b.mp3")
+    assert batch.run()["state"] == "complete"
+
+
 def test_what_had_no_try_is_named(batch: Batch, pipeline: Pipeline):
     """As where no transform job began, or a shard's execution died before it noted anything down."""
     for name in ("a.mp3", "b.mp3"):
