@@ -89,7 +89,7 @@ def stop(
     with explained():
         states = boto3.client("stepfunctions")
         if _EXECUTION_ARN.fullmatch(subject):
-            found = [subject] if states.describe_execution(executionArn=subject)["status"] == "RUNNING" else []
+            found = [subject] if _described(states, subject)["status"] == "RUNNING" else []
         else:
             prefix = _prefix_of(subject)
             running = _running(states, state_machine_of(environment))
@@ -141,7 +141,7 @@ def _running(states: Any, machine: str) -> Any:
 
 def _show(states: Any, execution: str, environment: str) -> None:
     """Lines of `name value`."""
-    described = states.describe_execution(executionArn=execution)
+    described = _described(states, execution)
     facts: dict[str, object] = {
         "execution": execution,
         "folder": _folder_of(json.loads(described["input"])),
@@ -170,6 +170,16 @@ def _outcome(output: dict[str, Any]) -> dict[str, object]:
     price = {} if output.get("usd") is None else {"usd": output["usd"]}
     outcome = {"outcome": output["state"].replace("_", " ")} if "state" in output else {}
     return {**outcome, "recordings": f"{output['recordings']} ({counts})", **price, **reports} if counts or reports else {}
+
+
+def _described(states: Any, execution: str) -> dict[str, Any]:
+    """Raises OperationsError where there is no such execution."""
+    try:
+        return dict(states.describe_execution(executionArn=execution))
+    except states.exceptions.ExecutionDoesNotExist as error:
+        raise OperationsError(
+            f"there is no execution {execution} (any more: they are kept for 90 days); name the folder instead"
+        ) from error
 
 
 def _report_of(run: Run, environment: str) -> dict[str, object]:

@@ -76,6 +76,13 @@ def test_the_report_of_a_run_that_failed_is_found(run, batch, pipeline):
         assert f"s3://{TRANSCRIPTS_BUCKET}/{reports['json']}" in shown
 
 
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_an_execution_that_is_not_there_is_said_in_a_sentence(run, batch, command):
+    told = run(command, f"{batch.machine.replace(':stateMachine:', ':execution:')}:none")
+    assert told.exit_code == 2
+    assert "name the folder instead" in told.stderr
+
+
 def test_a_run_that_was_stopped_before_its_report_shows_none(run, batch):
     batch.kill(begin(batch))
     shown = run("status", PREFIX).stdout
