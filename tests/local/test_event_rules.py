@@ -2,8 +2,12 @@
 
 import json
 import uuid
+from types import SimpleNamespace
 
 import pytest
+
+from local.emulator.event_rules import Targets
+from local.emulator.schedules import Schedules
 
 ROLE = "arn:aws:iam::123456789012:role/everything"
 TOUCH = """
@@ -23,10 +27,10 @@ class Rules:
         self._events.put_rule(Name=name, EventPattern=json.dumps({"source": [self.source]}))
         self._events.put_targets(Rule=name, Targets=[{"Id": "target", "Arn": arn, "RoleArn": ROLE, **target}])
 
-    def schedule(self, arn):
+    def schedule(self, arn, **target):
         name = f"{self.source}-{uuid.uuid4().hex[:8]}"
         self._events.put_rule(Name=name, ScheduleExpression="rate(1 day)")
-        self._events.put_targets(Rule=name, Targets=[{"Id": "target", "Arn": arn}])
+        self._events.put_targets(Rule=name, Targets=[{"Id": "target", "Arn": arn, **target}])
 
     def send(self, said):
         entry = {"Source": self.source, "DetailType": "test", "Detail": json.dumps({"said": said})}
@@ -64,6 +68,27 @@ def test_a_target_gets_the_input_that_is_made_of_the_event(aws, eventually, rule
     rules.add(machine, InputTransformer=transformer)
     rules.send("hello")
     assert eventually(lambda: inputs(aws, machine)) == [{"heard": "hello"}]
+
+
+def test_a_rule_with_a_rate_starts_a_state_machine_with_its_input_whenever_it_is_due(aws, eventually, rules, machine):
+    """The clock of the test, rather than a minute of waiting."""
+    given = {"prefix": "batch/calls/"}
+    rules.schedule(machine, Input=json.dumps(given), RoleArn=ROLE)
+    surroundings = SimpleNamespace(client=lambda service, _role=None: aws.client(service))
+    now = [0.0]
+    schedules = Schedules(surroundings, Targets(surroundings), clock=lambda: now[0])
+
+    def look(seconds):
+        now[0] = seconds
+        schedules.look()
+
+    look(0)
+    look(86_399)
+    look(86_400)
+    assert eventually(lambda: inputs(aws, machine)) == [given]
+    look(100_000)
+    look(2 * 86_400)
+    assert eventually(lambda: len(inputs(aws, machine)) == 2)
 
 
 def test_a_rule_invokes_a_function(aws, eventually, rules, zipped, tmp_path):
