@@ -3,6 +3,7 @@
 More of the context: engine, model and layout, for every option that takes them; release, the path of a manifest.
 """
 
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
+    # Ctrl-C just ends it: there is nothing to tidy up, and a traceback through jsii tells nobody anything.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # The CDK CLI runs this file as a script, which knows no source root but the script's own folder.
     sys.path.append(str(ROOT / "contract"))
     import aws_cdk as cdk

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from traceback import extract_tb
 from typing import Final, TypeVar
 
 from aws_cdk.aws_logs import RetentionDays
@@ -17,6 +19,8 @@ from infra.operations import OperationsSettings
 from infra.retention import RetentionSettings
 from infra.scaling import ConcurrencyScalingSettings
 from infra.served_model import ModelLayout, ServedModel
+from infra.settings import Settings
+from whisperstack_contract.errors import InvalidOptionsError
 from whisperstack_contract.job_times import JobTimes
 
 _ACCOUNT: Final = re.compile(r"\d{12}")
@@ -28,7 +32,7 @@ _Settings = TypeVar("_Settings", bound=ServedModel)
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Settings):
     """account, region: None leaves the choice to the credentials at deployment.
 
     asynchronous, realtime, batch: the inference options, each switched off by None or by leaving it out, and each with its own
@@ -133,126 +137,145 @@ class Environment:
             )
 
 
-_ENVIRONMENTS: Final = (
-    Environment(
-        name="local",
-        account="123456789012",
-        region="us-east-1",
-        retain_data=False,
-        log_retention=RetentionDays.ONE_WEEK,
-        asynchronous=AsynchronousSettings(
-            engine="pytorch",
-            model="tiny.en",
-            hardware=Hardware.CPU,
-            instance_type="ml.m5.large",
-            max_audio_seconds=1 * 3600,
-            # Somebody watches: a failure is tried again within the minute, and told within a few.
-            job_times=JobTimes(intake=60, look=60, announcing=200, first_retry=10, retry_factor=2),
-            reconcile_minutes=1,
-        ),
-        realtime={
-            "main": RealtimeSettings(
+def _made() -> tuple[Environment, ...]:
+    return (
+        Environment(
+            name="local",
+            account="123456789012",
+            region="us-east-1",
+            retain_data=False,
+            log_retention=RetentionDays.ONE_WEEK,
+            asynchronous=AsynchronousSettings(
                 engine="pytorch",
                 model="tiny.en",
                 hardware=Hardware.CPU,
                 instance_type="ml.m5.large",
-                max_audio_seconds=2 * 60,
-            )
-        },
-        batch=BatchSettings(
-            engine="pytorch",
-            model="tiny.en",
-            hardware=Hardware.CPU,
-            instance_type="ml.m5.large",
-            max_audio_seconds=1 * 3600,
-            # So small that a handful of recordings makes several jobs, and a long one goes to the asynchronous endpoint.
-            payload_mib=8,
-            shard_mib=1,
-            jobs_at_a_time=2,
-            poll_seconds=1,
+                max_audio_seconds=1 * 3600,
+                # Somebody watches: a failure is tried again within the minute, and told within a few.
+                job_times=JobTimes(intake=60, look=60, announcing=200, first_retry=10, retry_factor=2),
+                reconcile_minutes=1,
+            ),
+            realtime={
+                "main": RealtimeSettings(
+                    engine="pytorch",
+                    model="tiny.en",
+                    hardware=Hardware.CPU,
+                    instance_type="ml.m5.large",
+                    max_audio_seconds=2 * 60,
+                )
+            },
+            batch=BatchSettings(
+                engine="pytorch",
+                model="tiny.en",
+                hardware=Hardware.CPU,
+                instance_type="ml.m5.large",
+                max_audio_seconds=1 * 3600,
+                # So small that a handful of recordings makes several jobs, and a long one goes to the asynchronous endpoint.
+                payload_mib=8,
+                shard_mib=1,
+                jobs_at_a_time=2,
+                poll_seconds=1,
+            ),
         ),
-    ),
-    Environment(
-        name="dev",
-        retain_data=False,
-        log_retention=RetentionDays.ONE_MONTH,
-        # No real-time endpoint: it costs money while nobody uses it.
-        asynchronous=AsynchronousSettings(
-            engine="pytorch", model="base.en", hardware=Hardware.GPU, instance_type="ml.g4dn.xlarge", max_audio_seconds=4 * 3600
+        Environment(
+            name="dev",
+            retain_data=False,
+            log_retention=RetentionDays.ONE_MONTH,
+            # No real-time endpoint: it costs money while nobody uses it.
+            asynchronous=AsynchronousSettings(
+                engine="pytorch",
+                model="base.en",
+                hardware=Hardware.GPU,
+                instance_type="ml.g4dn.xlarge",
+                max_audio_seconds=4 * 3600,
+            ),
+            batch=BatchSettings(
+                engine="pytorch",
+                model="base.en",
+                hardware=Hardware.GPU,
+                instance_type="ml.g4dn.xlarge",
+                max_audio_seconds=4 * 3600,
+            ),
         ),
-        batch=BatchSettings(
-            engine="pytorch", model="base.en", hardware=Hardware.GPU, instance_type="ml.g4dn.xlarge", max_audio_seconds=4 * 3600
-        ),
-    ),
-    Environment(
-        name="staging",
-        retain_data=False,
-        log_retention=RetentionDays.THREE_MONTHS,
-        asynchronous=AsynchronousSettings(
-            engine="pytorch",
-            model="large-v3-turbo",
-            hardware=Hardware.GPU,
-            instance_type="ml.g5.xlarge",
-            max_audio_seconds=4 * 3600,
-        ),
-        realtime={
-            "main": RealtimeSettings(
+        Environment(
+            name="staging",
+            retain_data=False,
+            log_retention=RetentionDays.THREE_MONTHS,
+            asynchronous=AsynchronousSettings(
                 engine="pytorch",
                 model="large-v3-turbo",
                 hardware=Hardware.GPU,
                 instance_type="ml.g5.xlarge",
-                max_audio_seconds=5 * 60,
-            )
-        },
-        batch=BatchSettings(
-            engine="pytorch",
-            model="large-v3-turbo",
-            hardware=Hardware.GPU,
-            instance_type="ml.g5.xlarge",
-            max_audio_seconds=4 * 3600,
-        ),
-    ),
-    Environment(
-        name="prod",
-        retain_data=True,
-        log_retention=RetentionDays.ONE_YEAR,
-        retention=RetentionSettings(access_log_days=365),
-        asynchronous=AsynchronousSettings(
-            engine="pytorch",
-            model="large-v3-turbo",
-            hardware=Hardware.GPU,
-            instance_type="ml.g5.xlarge",
-            max_audio_seconds=4 * 3600,
-        ),
-        realtime={
-            "main": RealtimeSettings(
+                max_audio_seconds=4 * 3600,
+            ),
+            realtime={
+                "main": RealtimeSettings(
+                    engine="pytorch",
+                    model="large-v3-turbo",
+                    hardware=Hardware.GPU,
+                    instance_type="ml.g5.xlarge",
+                    max_audio_seconds=5 * 60,
+                )
+            },
+            batch=BatchSettings(
                 engine="pytorch",
                 model="large-v3-turbo",
                 hardware=Hardware.GPU,
                 instance_type="ml.g5.xlarge",
-                max_audio_seconds=5 * 60,
-                scaling=ConcurrencyScalingSettings(min_instances=2, max_instances=4),
-                updates=UpdateSettings(traffic=TrafficShift.CANARY),
-            )
-        },
-        batch=BatchSettings(
-            engine="pytorch",
-            model="large-v3-turbo",
-            hardware=Hardware.GPU,
-            instance_type="ml.g5.xlarge",
-            max_audio_seconds=4 * 3600,
+                max_audio_seconds=4 * 3600,
+            ),
         ),
-    ),
-)
+        Environment(
+            name="prod",
+            retain_data=True,
+            log_retention=RetentionDays.ONE_YEAR,
+            retention=RetentionSettings(access_log_days=365),
+            asynchronous=AsynchronousSettings(
+                engine="pytorch",
+                model="large-v3-turbo",
+                hardware=Hardware.GPU,
+                instance_type="ml.g5.xlarge",
+                max_audio_seconds=4 * 3600,
+            ),
+            realtime={
+                "main": RealtimeSettings(
+                    engine="pytorch",
+                    model="large-v3-turbo",
+                    hardware=Hardware.GPU,
+                    instance_type="ml.g5.xlarge",
+                    max_audio_seconds=5 * 60,
+                    scaling=ConcurrencyScalingSettings(min_instances=2, max_instances=4),
+                    updates=UpdateSettings(traffic=TrafficShift.CANARY),
+                )
+            },
+            batch=BatchSettings(
+                engine="pytorch",
+                model="large-v3-turbo",
+                hardware=Hardware.GPU,
+                instance_type="ml.g5.xlarge",
+                max_audio_seconds=4 * 3600,
+            ),
+        ),
+    )
+
+
+@cache
+def _environments() -> tuple[Environment, ...]:
+    """Raises ConfigurationError, with the line, for a value that cannot be."""
+    try:
+        return _made()
+    except (ConfigurationError, InvalidOptionsError, TypeError, ValueError) as error:
+        line = next(each.lineno for each in reversed(extract_tb(error.__traceback__)) if each.name == _made.__name__)
+        raise ConfigurationError(f"{error} (line {line} of infra/environments.py)") from error
 
 
 def find_environment(name: str) -> Environment:
     """Raises ConfigurationError for a name that stands for none."""
-    for environment in _ENVIRONMENTS:
+    for environment in _environments():
         if environment.name == name:
             return environment
     raise ConfigurationError(f"there is no environment {name!r}; choose one of: {', '.join(environment_names())}")
 
 
 def environment_names() -> list[str]:
-    return [environment.name for environment in _ENVIRONMENTS]
+    return [environment.name for environment in _environments()]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from infra.errors import ConfigurationError
+from infra.settings import Settings
 
 PROJECT_TAG: Final = "Project"
 ENVIRONMENT_TAG: Final = "Environment"
@@ -21,7 +22,7 @@ _POLICY_NAME: Final = re.compile(r"([\w+=,.@-]+/)*[\w+=,.@-]{1,128}", re.ASCII)
 
 
 @dataclass(frozen=True)
-class GovernanceSettings:
+class GovernanceSettings(Settings):
     """permissions_boundary: a managed policy of the account, by its name, with its path where it has one; every role gets it.
 
     tags: beside our own, of everything that can carry tags.

@@ -9,6 +9,7 @@ from infra.errors import ConfigurationError, require_range
 from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
 from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ModelLayout, ServedModel
 from infra.serving_variables import ServingLimits
+from infra.settings import Settings
 from whisperstack_contract import variables
 from whisperstack_contract.batch_limits import BatchLimits
 from whisperstack_contract.job_times import JobTimes
@@ -93,7 +94,7 @@ class TrafficShift(StrEnum):
 
 
 @dataclass(frozen=True)
-class UpdateSettings:
+class UpdateSettings(Settings):
     """How a real-time endpoint is updated.
 
     step_percent: of the instances, that get requests first (canary) or at a time (linear).
@@ -184,7 +185,7 @@ class RealtimeSettings(ServedModel):
 
 
 @dataclass(frozen=True)
-class BatchSchedule:
+class BatchSchedule(Settings):
     """expression: of an EventBridge rule, in UTC, such as 'cron(0 2 * * ? *)'. prefix: of the recordings, with a / behind."""
 
     expression: str

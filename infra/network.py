@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.errors import ConfigurationError, require_range
+from infra.settings import Settings
 
 # Source: VPC user guide, "VPC CIDR blocks": /16 is the largest. A subnet needs an address for every instance, every interface
 # endpoint and the functions, besides the five that AWS keeps: half of a /24 has 123.
@@ -13,7 +14,7 @@ _SMALLEST_PREFIX: Final = 24
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
+class NetworkSettings(Settings):
     """cidr: the addresses, private ones, such as '10.0.0.0/16'; no other network that is to be connected may have them.
 
     zones: availability zones; an interface endpoint costs by the hour in each. One would not outlast the zone's failure.

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from infra.errors import ConfigurationError, require_range
+from infra.settings import Settings
 
 _MOST_HOURS: Final = 24 * 100
 
 
 @dataclass(frozen=True)
-class OperationsSettings:
+class OperationsSettings(Settings):
     """alarm_email: who hears of alarms, once they have confirmed the subscription; None leaves subscribing to others.
 
     runbook_url: where docs/operations.md can be read; alarms link to its sections.

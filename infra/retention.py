@@ -6,6 +6,7 @@ from aws_cdk import Duration
 
 from infra.constructs.work_queue import DEAD_LETTERS_FOR
 from infra.errors import require_range
+from infra.settings import Settings
 
 # What a message in a dead-letter queue speaks of must still be there when someone sends it again on its last day.
 _LEAST_INTERMEDIATE_DAYS = int(DEAD_LETTERS_FOR.to_days()) + 1
@@ -17,7 +18,7 @@ _EXPIRY_LAG_DAYS = 3
 
 
 @dataclass(frozen=True)
-class RetentionSettings:
+class RetentionSettings(Settings):
     """Days. recordings, transcripts: what users uploaded and what they read; None keeps them until they are deleted.
 
     intermediate_days: staged copies and the endpoint's raw output. captured_days: requests that a real-time endpoint captures.

@@ -6,6 +6,7 @@ from typing import Final
 from zoneinfo import available_timezones
 
 from infra.errors import ConfigurationError, require_range
+from infra.settings import Settings
 
 # Source: CloudWatch API, PutMetricAlarm: period times evaluation periods is at most one day. The alarm counts whole minutes.
 _MOST_IDLE_MINUTES: Final = 24 * 60
@@ -18,7 +19,7 @@ _CRON: Final = re.compile(r"cron\(\S+( \S+){5}\)")
 
 
 @dataclass(frozen=True)
-class BacklogScalingSettings:
+class BacklogScalingSettings(Settings):
     """backlog_per_instance: recordings, queued or running, that one instance should have; more of them add instances.
 
     cooldown_seconds: between two additions. wake_cooldown_seconds: after a start from zero, which takes minutes.
@@ -48,7 +49,7 @@ class BacklogScalingSettings:
 
 
 @dataclass(frozen=True)
-class OpeningHours:
+class OpeningHours(Settings):
     """When a real-time endpoint is expected to be used. Outside, it keeps `instances_outside`.
 
     opens, closes: cron expressions of Application Auto Scaling with six fields, in the time zone.
@@ -71,7 +72,7 @@ class OpeningHours:
 
 
 @dataclass(frozen=True)
-class ConcurrencyScalingSettings:
+class ConcurrencyScalingSettings(Settings):
     """utilisation: the share of an instance's workers that should be busy; more of them add instances.
 
     scale_out_cooldown_seconds, scale_in_cooldown_seconds: between two changes. A new instance takes minutes to answer.

@@ -10,6 +10,7 @@ from infra.errors import ConfigurationError, require_range
 from infra.gpu_workers import require_workers
 from infra.images import DEFAULT_IMAGE
 from infra.instances import Hardware, InstanceType
+from infra.settings import Settings
 
 # Source: openai-whisper 20250625, whisper.available_models(). 'large' and 'turbo' are left out: what they mean moves with the
 # package, and a release is named by what it holds.
@@ -46,7 +47,7 @@ class ModelLayout(StrEnum):
 
 
 @dataclass(frozen=True)
-class HubModel:
+class HubModel(Settings):
     """A model that the container downloads from the Hugging Face hub when it starts, served by the image's stock handler.
 
     revision: a full commit hash; a branch or a tag would change what runs at the next start of an instance.
@@ -66,7 +67,7 @@ class HubModel:
 
 
 @dataclass(frozen=True)
-class OwnImage:
+class OwnImage(Settings):
     """An image and an archive of your own, such as a private build or a JumpStart model.
 
     image_uri: in ECR, by a tag or a digest. model_data_url: an archive in S3. model_data_key_arn: of the key that it is
@@ -124,7 +125,7 @@ class OwnImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServedModel:
+class ServedModel(Settings):
     """A model on instances.
 
     workers: copies of the model in one instance, and so the requests that it takes at a time.

@@ -74,7 +74,7 @@ def test_another_engine_and_model_for_a_demo_reach_every_option_but_those_that_b
     ("change", "told"),
     [
         ({"payload_mib": 101}, r"payload_mib is 101; it must be 1 to 100"),
-        ({"payload_mib": 60, "concurrency": 2}, r"payload_mib 60 times concurrency 2 is 120; SageMaker allows 100; lower one"),
+        ({"payload_mib": 60, "concurrency": 2}, r"concurrency is 2 with 1 workers; more requests than workers only wait"),
         ({"concurrency": 0}, r"concurrency is 0; it must be 1 to 100"),
         ({"invocation_timeout_seconds": 3601}, r"invocation_timeout_seconds is 3601; it must be 1 to 3600"),
         ({"retries": 4}, r"retries is 4; it must be 0 to 3"),
