@@ -118,7 +118,11 @@ kill-test: setup ## the demo with 50 recordings while its processes are killed a
 load: setup ## many uploads through the embedded AWS with a model that answers at once: none lost, how fast   [UPLOADS=10000]
 	@$(PY) -m local load $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(RESULT),--result $(RESULT))
 
-fuzz: setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
+.PHONY: whole-examples
+whole-examples:
+	@case '$(EXAMPLES)' in ''|0*|*[!0-9]*) echo "EXAMPLES is '$(EXAMPLES)'; set it to a whole number from 1" >&2; exit 2;; esac
+
+fuzz: whole-examples setup ## parsers and the decoder against what hypothesis makes up, at length   [EXAMPLES=2000]
 	@echo "== fuzzing, $(EXAMPLES) examples for each parser, a tenth for the decoder"
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) --timeout 0 tests/fuzz $(PYTEST)
 

@@ -7,12 +7,13 @@ points worse than openai-whisper, or where a recording's last words are missing.
 """
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import jiwer
 import torch
@@ -24,6 +25,7 @@ from model_build.progress import TerminalProgress
 from whisper_serving.audio import decode
 from whisper_serving.request import Request
 from whisper_serving.transcriber import Transcriber
+from whisperstack_contract.errors import TranscriptionError
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.variables import FAST
 
@@ -40,6 +42,8 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @dataclass(frozen=True)
 class Recording:
+    """name: of its file."""
+
     name: str
     language: str
     reference: str
@@ -75,6 +79,7 @@ def main(
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = list(_MODELS),  # noqa: B006
     engine: Annotated[list[str], typer.Option(help="Engines to compare.")] = list(_ENGINES),  # noqa: B006
 ) -> None:
+    end_on_sigterm()
     torch.set_num_threads(2)
     recordings = read_recordings(folder)
     scores: list[Score] = []
@@ -90,16 +95,40 @@ def main(
         raise typer.Exit(1)
 
 
+def end_on_sigterm() -> None:
+    """As Ctrl-C does: with temporary folders removed."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+
+
 def read_recordings(folder: Path) -> list[Recording]:
+    """Ends the command with a sentence where the manifest, or one of the recordings that it names, cannot be read."""
+    manifest = folder / "manifest.json"
     try:
-        entries = json.loads((folder / "manifest.json").read_text())
-        return [
-            Recording(entry["file"], entry["language"], entry["reference"], (folder / entry["file"]).read_bytes())
-            for entry in entries
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        typer.echo(f"{folder} has no manifest.json with a list of file, language and reference: {error}", err=True)
-        raise typer.Exit(2) from error
+        entries = json.loads(manifest.read_text())
+        named = [(entry["file"], entry["language"], entry["reference"]) for entry in entries]
+    except OSError as error:
+        _refuse(f"{manifest} cannot be read ({error.strerror}); it lists file, language and reference of each recording")
+    except (ValueError, KeyError, TypeError) as error:
+        _refuse(f"{manifest} is no list of objects with file, language and reference: {error!r}")
+    if not named:
+        _refuse(f"{manifest} names no recording; it needs one at least")
+    return [Recording(*entry, _read_recording(folder, entry[0])) for entry in named]
+
+
+def _read_recording(folder: Path, name: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+        decode(content, settings())
+    except OSError as error:
+        _refuse(f"{folder / 'manifest.json'} names {name!r}, which cannot be read: {error.strerror}")
+    except TranscriptionError as error:
+        _refuse(f"{folder / name}: {error}")
+    return content
+
+
+def _refuse(sentence: str) -> NoReturn:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(2)
 
 
 def measure(model: str, engines: Sequence[str], recordings: Sequence[Recording]) -> list[Score]:

@@ -18,7 +18,7 @@ import torch
 import typer
 from numpy.typing import NDArray
 
-from bench.accuracy import read_recordings
+from bench.accuracy import end_on_sigterm, read_recordings
 from bench.models import load_original, settings
 from bench.sounds import SAMPLE_RATE_HZ, SOUNDS, Sound, at_level
 from model_build.progress import TerminalProgress
@@ -68,6 +68,7 @@ def main(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Recordings with their manifest.json.")],
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = ["tiny.en", "base"],  # noqa: B006
 ) -> None:
+    end_on_sigterm()
     torch.set_num_threads(2)
     recordings = [decode(recording.content, settings()).samples for recording in read_recordings(folder)]
     with TerminalProgress() as progress:

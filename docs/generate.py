@@ -176,7 +176,13 @@ def commands() -> str:
             line = " ".join(["python -m", module, *arguments, "--help"])
             shown.append((line, _help(app, f"python -m {module}", arguments)))
     sections = [f"## `{line}`\n\n```\n{text.strip()}\n```\n" for line, text in shown]
-    return "\n".join(["# Commands", "", _NOTICE, "", *sections])
+    intro = (
+        "`make` needs Python 3.11 alone and sets up the rest. The other commands need what any `make` target but `help` has\n"
+        "set up: run them in this folder with `.venv/bin/python` in place of `python`, or after `source .venv/bin/activate`.\n"
+        "They find the project's folders themselves, without `PYTHONPATH`; the measurements below `bench/` do not, and are\n"
+        "started by `make`."
+    )
+    return "\n".join(["# Commands", "", _NOTICE, "", intro, "", *sections])
 
 
 def _help(app: Any, program: str, arguments: list[str]) -> str:

@@ -1,12 +1,16 @@
 """`python -m local`: the demo, and an embedded AWS that keeps running."""
 
+import sys
+from pathlib import Path
+
+# A source root of its own, and no installed package.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contract"))
+
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer

@@ -1,10 +1,15 @@
 """`python -m simulation`: many worlds, or one of them again."""
 
+import sys
+from pathlib import Path
+
+# Source roots of their own, and no installed packages.
+sys.path.extend(str(Path(__file__).resolve().parents[1] / root) for root in ("contract", "lambda", "inference"))
+
 import os
 import time
 from collections.abc import Generator
 from contextlib import closing
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer

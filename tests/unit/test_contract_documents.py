@@ -1,7 +1,8 @@
 """What travels as JSON arrives as it was sent, or is refused with a reason."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -173,3 +174,21 @@ def test_an_announcement_arrives_as_it_was_sent(sent: Announcement):
     assert Announcement.from_json(message) == sent
     assert message.isascii()
     assert json.loads(message)["event_id"] == sent.event_id == f"{sent.job_id}:{sent.state.value}"
+
+
+@pytest.mark.parametrize(
+    ("section", "kinds"),
+    [
+        ("# The transcript", [Transcript]),
+        ("## `segments[]`", [Segment]),
+        ("## `words[]`", [Word]),
+        ("## `whisperstack`", [Provenance, TranscriptWarning]),
+        ("### `whisperstack.audio`", [AudioFacts]),
+    ],
+)
+def test_every_field_of_a_transcript_is_described(section: str, kinds: list[type]):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "transcript.md").read_text()
+    _, found, rest = page.partition(f"\n{section}\n" if section.startswith("##") else section)
+    assert found
+    described = rest.partition("\n#")[0]
+    assert [field.name for kind in kinds for field in fields(kind) if f"`{field.name}`" not in described] == []
