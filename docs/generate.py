@@ -52,8 +52,10 @@ In real-time not every refusal comes from this project's handler, and what does 
 own, `{"code": 503, "type": "ServiceUnavailableException", "message": …}` with a message that differs between the stacks | \
 Nothing was begun: try again after some seconds, longer each time, with a random share; or use \
 asynchronous inference, which waits. |
-| no answer in 60 s | `ModelError`, or `ServiceUnavailable` (so the embedded AWS), with a text of SageMaker's about the time | \
-Do not send it again as it is: the container goes on with the first one and has less time for others. Shorten it, leave out \
+| no answer in 60 s, although the handler gives up after 55 with `inference_timed_out`: the request waited in the queue, or \
+one window of 30 s took so long | `ModelError`, or `ServiceUnavailable` (so the embedded AWS), \
+with a text of SageMaker's about the time | \
+Do not send it again as it is: the container goes on with the first one to the end of its window. Shorten it, leave out \
 `beam_size` and `word_timestamps`, or use asynchronous inference. |
 | the request is larger than SageMaker takes | 413, or a `ValidationError` | Use asynchronous inference, up to 1 GiB. |
 | AWS refuses for its own reasons | `ThrottlingException`, `ServiceUnavailable`, `InternalFailure` | \

@@ -9,6 +9,7 @@ TranscriptionError
 │   ├── NoAudioTrackError
 │   ├── NoSamplesError
 │   ├── AudioTooLongError
+│   ├── InferenceTimedOutError
 │   ├── EncryptedAudioError
 │   ├── UnsupportedAudioError
 │   └── DecodingFailedError
@@ -103,6 +104,13 @@ class AudioTooLongError(RejectedInputError):
         "In real-time: send it to asynchronous inference, which takes longer ones. Otherwise split it, or raise "
         "`max_audio_seconds` of the environment; or the option `max_duration_seconds`, if the message names that."
     )
+
+
+class InferenceTimedOutError(RejectedInputError):
+    """With these options, transcribing takes longer than real-time inference has for an answer."""
+
+    code = "inference_timed_out"
+    remedy = "Use asynchronous inference, a shorter recording, or neither `beam_size` nor `word_timestamps`."
 
 
 class EncryptedAudioError(RejectedInputError):

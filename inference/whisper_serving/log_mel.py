@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from whisper_serving.time_limit import check_time
 from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS
 
 # Source: openai-whisper audio.py.
@@ -51,7 +52,11 @@ class LogMel:
         return min(round(seconds * FRAMES_PER_SECOND), self.n_frames)
 
     def window(self, start_frame: int, n_frames: int = WINDOW_FRAMES, length: int = WINDOW_FRAMES) -> torch.Tensor:
-        """float32 [n_mels, length]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py."""
+        """float32 [n_mels, length]: n_frames from start_frame on, the rest zeros. Source: openai-whisper audio.py.
+
+        Raises InferenceTimedOutError: every engine asks for each window that it hears, so here the request's time is looked at.
+        """
+        check_time()
         n_frames = min(n_frames, WINDOW_FRAMES, self.n_frames - start_frame)
         log_power = self._log_power(start_frame, n_frames)
         scaled = (torch.clamp(log_power, min=self._floor) + 4.0) / 4.0

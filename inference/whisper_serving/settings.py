@@ -28,6 +28,8 @@ from whisperstack_contract.variables import (
 )
 
 _DEFAULT_MAX_AUDIO_SECONDS: Final = 4 * 3600.0
+# The refusal must arrive before SageMaker's own, which says nothing of what helps.
+_ANSWER_MARGIN_SECONDS: Final = 5.0
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,6 +45,7 @@ class Settings:
     chunk_length_seconds: the most sound that the Hugging Face engine shows the model at once; the rest of its 30 s is silence.
     numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side in the processor's fastest.
     inference_option: by which of SageMaker's ways requests come, and so how large they may be.
+    answer_seconds: after which nobody waits for the answer; None where that is longer than any recording takes.
     option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.
     """
 
@@ -54,6 +57,7 @@ class Settings:
     chunk_length_seconds: float = LONGEST_CHUNK
     inference_option: InferenceOption = InferenceOption.ASYNCHRONOUS
     max_audio_bytes: int = InferenceOption.ASYNCHRONOUS.payload_bytes
+    answer_seconds: float | None = None
     option_variables: Mapping[str, str] = field(default_factory=dict)
     # ffmpeg decodes several hundred times faster than real time, so whatever takes this long is stuck.
     decoding_timeout_seconds: float = 300.0
@@ -71,8 +75,15 @@ class Settings:
             inference_option=option,
             chunk_length_seconds=_read_chunk_length_seconds(environment),
             max_audio_bytes=_read_max_audio_bytes(environment, option),
+            answer_seconds=_answer_seconds(option),
             option_variables={name: environment[name] for name in (OPTIONS, DEFAULT_OPTIONS) if name in environment},
         )
+
+
+def _answer_seconds(option: InferenceOption) -> float | None:
+    if option is not InferenceOption.REAL_TIME:
+        return None
+    return option.invocation_seconds - _ANSWER_MARGIN_SECONDS
 
 
 def _read_digest(environment: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from whisper_serving.recognition import Recognition, in_order, with_text_only
 from whisper_serving.request import Request
 from whisper_serving.settings import Settings
 from whisper_serving.speech import Span, load_network, speech_spans, whole
+from whisper_serving.time_limit import time_limit
 from whisper_serving.trust import doubts
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Provenance, Transcript
@@ -52,6 +53,10 @@ class Transcriber:
 
     def transcribe(self, request: Request) -> Transcript:
         """Raises TranscriptionError."""
+        with time_limit(self._settings.answer_seconds):
+            return self._transcribe(request)
+
+    def _transcribe(self, request: Request) -> Transcript:
         # Before decoding, which can take minutes.
         self._engine.check_options(request.options)
         started = time.perf_counter()

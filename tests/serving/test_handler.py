@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -228,6 +229,27 @@ def test_a_request_goes_before_the_defaults_of_its_endpoint(
     assert _error(invoke(silence_of(3), with_options(""))).code == "audio_too_long"
     allowed = with_options('{"max_duration_seconds": null}')
     assert Transcript.from_json(invoke(silence_of(3), allowed)).duration == 3.0
+
+
+def test_work_on_a_request_ends_when_its_time_in_real_time_is_over(
+    invoke: Invoke, model: Transcriber, jfk: bytes, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_INFERENCE_OPTION": "real-time"}
+    realtime = Settings.from_environment(environment)
+    # Less than SageMaker waits, so that the client gets this answer.
+    assert realtime.answer_seconds == 55
+    monkeypatch.setattr(model, "_settings", replace(realtime, answer_seconds=0.01))
+    error = _error(invoke(jfk, context))
+    assert (error.code, error.retryable) == ("inference_timed_out", False)
+    assert "longer than the 0.01 s that real-time inference has for an answer; use asynchronous inference" in error.message
+    monkeypatch.setattr(model, "_settings", realtime)
+    assert "your country" in Transcript.from_json(invoke(jfk, None)).text
+
+
+@pytest.mark.parametrize("option", ["asynchronous", "batch"])
+def test_only_real_time_has_a_time_to_answer(option: str) -> None:
+    environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_INFERENCE_OPTION": option}
+    assert Settings.from_environment(environment).answer_seconds is None
 
 
 def test_a_recording_too_large_for_real_time_is_told_what_takes_it(
