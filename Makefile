@@ -36,8 +36,8 @@ help: ## show this list
 demo: setup ## deploy to an embedded AWS and transcribe   [AUDIO="file folder …"] [ENGINE=pytorch|huggingface] [MODE=async|realtime|batch] [LAYOUT=archive|unpacked]
 	@$(PY) -m local demo --engine $(ENGINE) --mode $(MODE) --layout $(LAYOUT) --audio "$$AUDIO"
 
-local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566] [ENGINE=…]
-	@$(PY) -m local up --engine $(ENGINE) $(if $(PORT),--port $(PORT))
+local: setup ## the same, but keep the embedded AWS running until Ctrl-C   [PORT=4566] [NAME=up] [ENGINE=…]
+	@$(PY) -m local up --engine $(ENGINE) $(if $(PORT),--port $(PORT)) $(if $(NAME),--name "$(NAME)")
 
 clean: ## remove everything that was made here, the virtual environment included
 	rm -rf $(VENV) $(SERVING) node_modules build cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -107,16 +107,20 @@ demo-test: setup ## the demo as a user runs it, interrupted as well
 	@echo "== pytest, the demo"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/demo -m "not slow" $(PYTEST)
 
-.PHONY: simulate
-simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2]
-	@PYTHONPATH=.:contract:inference:lambda $(PY) -m simulation run $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(JOBS) $(if $(RESULT),--result $(RESULT))
+.PHONY: simulate replay
+simulate: setup ## the job pipeline in virtual time under faults: 1,000 worlds of 200 uploads, 10 of 10,000, and mutants   [SEEDS=n] [JOBS=2] [RESULT=file]
+	@$(PY) -m simulation run $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(JOBS) $(if $(RESULT),--result "$(RESULT)")
+
+replay: setup ## one world of 'make simulate' again, with the story of what went wrong in it   SEED=n [UPLOADS=200] [MUTANT=name]
+	@test -n "$(SEED)" || { echo "say which world: make replay SEED=n"; exit 2; }
+	@$(PY) -m simulation replay $(SEED) $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(MUTANT),--mutant $(MUTANT))
 
 .PHONY: load kill-test
 kill-test: setup ## the demo with 50 recordings while its processes are killed at random; takes half an hour, mostly waiting
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/demo/test_killed_processes.py -m slow $(PYTEST)
 
-load: setup ## many uploads through the embedded AWS with a model that answers at once: none lost, how fast   [UPLOADS=10000]
-	@$(PY) -m local load $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(RESULT),--result $(RESULT))
+load: setup ## many uploads through the embedded AWS with a model that answers at once: none lost, how fast   [UPLOADS=10000] [RESULT=file]
+	@$(PY) -m local load $(if $(UPLOADS),--uploads $(UPLOADS)) $(if $(RESULT),--result "$(RESULT)")
 
 .PHONY: whole-examples
 whole-examples:

@@ -82,6 +82,11 @@ def main(
         console.print(f"--engine {unknown[0]} is not known; choose from: {', '.join(ENGINES)}")
         raise typer.Exit(2)
     try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        console.print(f"--output {output} cannot be made ({error.strerror}); name another folder")
+        raise typer.Exit(2) from error
+    try:
         recordings = read_manifest(manifest)
         if model.endswith(".en"):
             recordings = [recording for recording in recordings if recording.language == "en"]
@@ -91,7 +96,6 @@ def main(
         console.print(str(error))
         raise typer.Exit(1) from error
     report = results(workers, recordings, {"model": model, "threads": threads, "device": device, "runs": runs})
-    output.mkdir(parents=True, exist_ok=True)
     (output / f"speed-{model}.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
     show(report, console)
     from bench.plots import draw

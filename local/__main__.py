@@ -25,6 +25,7 @@ from local.deployment_check import MissingResourcesError
 from local.embedded_aws import PROJECT, EmbeddedAws, EmbeddedAwsError
 from local.load import WAVES, LostUploadsError, run_load, show_load, write_load
 from local.recordings import NoRecordingsError, find_recordings, split_paths
+from local.result_file import ResultOption
 from local.stages import Stages
 from local.transcription import PipelineStuckError
 
@@ -93,7 +94,7 @@ def up(
 def load(
     uploads: Annotated[int, typer.Option(min=WAVES, help="How many, in ten waves.")] = 10_000,
     name: RunName = "load",
-    result: Annotated[Path | None, typer.Option("--result", help="A JSON file for the figures.")] = None,
+    result: ResultOption = None,
 ) -> None:
     """Send many small uploads through the deployed product, with a model that answers at once; fail where one is lost."""
     with _ending_well():
@@ -132,6 +133,10 @@ runtime = boto3.client("sagemaker-runtime")
 body = open("{_SAMPLE}", "rb").read()
 answer = runtime.invoke_endpoint(EndpointName="{deployment.realtime_endpoint_name}", Body=body, ContentType="audio/mpeg")
 print(answer["Body"].read().decode())
+
+Operators' commands, from {PROJECT}:
+
+{sys.executable} -m operations status incoming/jfk.mp3 --env local
 
 Announcements: {deployment.announcements_topic}
 

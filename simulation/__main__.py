@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from local.result_file import ResultOption
 from simulation.mutants import NAMES, mutants
 from simulation.report import Report, story_of
 from simulation.runs import Outcome, Plan, run, run_all
@@ -46,7 +47,7 @@ def run_worlds(
     jobs: Annotated[
         int | None, typer.Option("--jobs", min=1, max=_MOST_JOBS, help="Processes; by default one for each core.")
     ] = None,
-    result: Annotated[Path | None, typer.Option("--result", dir_okay=False, help="Write a JSON file too.")] = None,
+    result: ResultOption = None,
 ) -> None:
     """Run worlds, each with its seed, and every mutant. Without --seeds: 1,000 of 200 uploads, and 10 of 10,000."""
     console, began = Console(), time.monotonic()
@@ -55,6 +56,23 @@ def run_worlds(
     if seeds is None:
         plans += [Plan(seed, _LARGE_UPLOADS) for seed in range(_LARGE_SEEDS)]
     report = Report()
+    try:
+        _run_all(plans, report, console, processes)
+    except KeyboardInterrupt as interrupt:
+        done = f"{report.worlds.total():,} of {len(plans):,} worlds and {len(report.caught)} of {len(NAMES)} mutants"
+        console.print(f"Interrupted after {done}; {len(report.violated):,} worlds broke a rule.", highlight=False)
+        raise typer.Exit(130) from interrupt
+    report.seconds = time.monotonic() - began
+    report.show(console)
+    if result:
+        report.write(result, processes)
+    if report.violated or report.survivors:
+        raise typer.Exit(1)
+
+
+def _run_all(plans: list[Plan], report: Report, console: Console, processes: int) -> None:
+    """The worlds, then every mutant, into the report; tells of what goes wrong as it goes on."""
+    began = time.monotonic()
     with Progress(console=console) as progress:
         task = progress.add_task("worlds", total=sum(plan.uploads for plan in plans))
         told = time.monotonic()
@@ -66,17 +84,11 @@ def run_worlds(
             if not console.is_terminal and time.monotonic() - told > 20:
                 told = time.monotonic()
                 console.print(f"{report.worlds.total():,} of {len(plans):,} worlds, {told - began:.0f} s", highlight=False)
-    sound = {outcome.plan.seed for outcome in report.violated}
+    unsound = {outcome.plan.seed for outcome in report.violated}
     for mutant in mutants():
-        report.caught[mutant.name] = found = _hunt(mutant.name, sound, processes)
+        report.caught[mutant.name] = found = _hunt(mutant.name, unsound, processes)
         told_as = f"caught by seed {found.plan.seed}: {found.violations[0]}" if found else f"SURVIVED {_MUTANT_SEEDS} seeds"
         console.print(f"mutant {mutant.name} ({mutant.what}): {told_as}", highlight=False, markup=False, soft_wrap=True)
-    report.seconds = time.monotonic() - began
-    report.show(console)
-    if result:
-        report.write(result, processes)
-    if report.violated or report.survivors:
-        raise typer.Exit(1)
 
 
 def _hunt(mutant: str, unsound: set[int], processes: int) -> Outcome | None:

@@ -102,12 +102,13 @@ class Report:
 
 def story_of(outcome: Outcome) -> str:
     """What went wrong in a world, and how to see it again."""
-    mutant = f" --mutant {outcome.plan.mutant}" if outcome.plan.mutant else ""
+    mutant = f" MUTANT={outcome.plan.mutant}" if outcome.plan.mutant else ""
+    violations = f"{len(outcome.violations)} violations"
     lines = [
-        f"seed {outcome.plan.seed}, {outcome.plan.uploads} uploads: {len(outcome.violations)} violations",
+        f"seed {outcome.plan.seed}, {outcome.plan.uploads} uploads: {violations}, digest {outcome.digest}",
         *(f"  {violation}" for violation in outcome.violations[:5]),
         "the first of them, hours:minutes:seconds from the beginning, who, what, on what, with what outcome:",
         *(f"  {line}" for line in outcome.story),
-        f"again: python -m simulation replay {outcome.plan.seed} --uploads {outcome.plan.uploads}{mutant}",
+        f"again: make replay SEED={outcome.plan.seed} UPLOADS={outcome.plan.uploads}{mutant}",
     ]
     return "\n".join(lines)

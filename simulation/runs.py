@@ -62,15 +62,16 @@ def run(plan: Plan, *, with_story: bool = True) -> Outcome:
 
 
 def run_all(plans: Iterable[Plan], processes: int) -> Iterator[Outcome]:
-    """In the order in which they are done; the processes end with the caller's interest."""
-    if processes == 1:
-        yield from map(run, plans)
-        return
-    # Longest first, so that no process is left with the longest at the end.
+    """The largest first, and of a size in the order of the plans, however long each takes: what is found first is the same in
+    every run. The processes end with the caller's interest."""
+    # So that no process is left with the longest at the end.
     ordered = sorted(plans, key=lambda plan: -plan.uploads)
+    if processes == 1:
+        yield from map(run, ordered)
+        return
     # Leaving the block ends the processes, whatever they are at.
     with Pool(min(processes, len(ordered)), initializer=_belong_to_the_caller) as pool:
-        yield from pool.imap_unordered(run, ordered)
+        yield from pool.imap(run, ordered)
 
 
 def _belong_to_the_caller() -> None:
