@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 from rich.console import Console
 
 
@@ -23,6 +23,8 @@ def explained() -> Iterator[None]:
         _fail("no AWS region is set; set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE", error)
     except NoCredentialsError as error:
         _fail("no AWS credentials were found; sign in (aws sso login) or set AWS_PROFILE", error)
+    except EndpointConnectionError as error:
+        _fail(f"nothing answers there ({error}); check AWS_ENDPOINT_URL, region and network", error)
     except (BotoCoreError, ClientError) as error:
         _fail(f"AWS did not do what was asked ({error}); check account, region and permissions", error)
 

@@ -75,6 +75,16 @@ def test_an_environment_that_is_not_deployed_is_said_in_a_sentence(run):
     assert "Whisperstack-prod-Storage" in shown.stderr
 
 
+def test_an_aws_that_does_not_answer_is_said_in_a_sentence(monkeypatch):
+    settings = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, value in {**settings, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
+        monkeypatch.setenv(name, value)
+    shown = CliRunner().invoke(app, ["list", "--state", "failed"])
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith("Error: nothing answers there")
+    assert "127.0.0.1:9" in shown.stderr
+
+
 def test_jobs_are_listed_by_how_they_ended_the_latest_first(run, submitted, record):
     sources = [submitted(f"incoming/{number}.mp3") for number in range(3)]
     for source in sources[:2]:
