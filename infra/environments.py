@@ -65,6 +65,8 @@ class Environment(Settings):
             raise ConfigurationError(f"account is {self.account!r}; it must have 12 digits; correct it, or set None")
         if self.region is not None and not _REGION.fullmatch(self.region):
             raise ConfigurationError(f"region is {self.region!r}; it must be such as 'eu-west-1'; correct it, or set None")
+        if not self.options:
+            raise ConfigurationError(f"{self.name!r} has no inference option; give it asynchronous, realtime or batch")
         self._require_internet()
         if self.operations.enforce_instance_hours and any(each.scaling.hours for each in self.realtime.values()):
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""How many copies of a model one GPU holds: a table of model size, type of number and GPU memory.
+"""How many copies of a model an instance holds: a table of model size, type of number and memory.
 
 One copy is the default, since copies share the GPU's speed; more are for short recordings, where one leaves it idle.
 """
@@ -32,6 +32,8 @@ PARAMETERS: Final[Mapping[str, int]] = MappingProxyType(
 # openai-whisper keeps float32 on the GPU and casts layer by layer; the Hugging Face engine loads float16.
 _BYTES_PER_PARAMETER: Final[Mapping[str, int]] = MappingProxyType({"pytorch": 4, "huggingface": 2})
 
+_WIDEST: Final = "pytorch"
+
 # Beside the weights: casts, and the attention caches of up to five candidates. OpenAI's README asks for 1.6 to 2.1 times the
 # weights from `small` on, and for 1 GB at least, which is the CUDA context and the libraries' work space.
 _FACTOR: Final = 2
@@ -44,12 +46,15 @@ def copy_bytes(engine: str, model: str) -> int:
 
 
 def most_workers(engine: str, model: str, instance: InstanceType) -> int:
-    """The copies that the instance holds: on its first GPU, for every worker uses that; without one, one for each vCPU.
+    """The copies that the instance holds: on its first GPU, for every worker uses that; without one, one for each vCPU at most.
 
-    1 at least: whether a single copy fits, the model's recommended instance says. 1 for a model of unknown size.
+    On a GPU 1 at least: whether a single copy fits, the model's recommended instance says. 1 for a model of unknown size.
     """
     if not instance.has_gpu:
-        return instance.vcpus
+        if model not in PARAMETERS or not instance.memory_bytes:
+            return instance.vcpus
+        # Every engine computes in 32 bits there.
+        return min(instance.vcpus, instance.memory_bytes // copy_bytes(_WIDEST, model))
     if model not in PARAMETERS:
         return 1
     return max(1, instance.gpu_bytes // copy_bytes(engine, model))
@@ -60,7 +65,12 @@ def require_workers(engine: str, model: str, instance: InstanceType, workers: in
     most = most_workers(engine, model, instance)
     if 1 <= workers <= most:
         return
-    if not instance.has_gpu:
+    if not instance.has_gpu and most < instance.vcpus:
+        copy, memory = copy_bytes(_WIDEST, model) / GIB, instance.memory_bytes // GIB
+        holds = f"{instance.vcpus} vCPUs and {memory} GiB of memory, and a copy of {model} takes {copy:.1f} GiB"
+        if most < 1:
+            raise ConfigurationError(f"{instance.name} has {holds}; choose a larger instance type, or a smaller model")
+    elif not instance.has_gpu:
         holds = f"{instance.vcpus} vCPUs"
     elif model in PARAMETERS:
         copy = copy_bytes(engine, model) / GIB

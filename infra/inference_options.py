@@ -7,11 +7,13 @@ from typing import Final
 
 from infra.errors import ConfigurationError, require_range
 from infra.scaling import BacklogScalingSettings, ConcurrencyScalingSettings
+from infra.schedules import problem_of_cron
 from infra.served_model import HUB_ENGINE, WHISPERX_ENGINE, ModelLayout, ServedModel
 from infra.serving_variables import ServingLimits
 from infra.settings import Settings
 from whisperstack_contract import variables
 from whisperstack_contract.batch_limits import BatchLimits
+from whisperstack_contract.inference_options import InferenceOption
 from whisperstack_contract.job_times import JobTimes
 from whisperstack_contract.keys import BATCH_PREFIX, UPLOAD_PREFIXES
 from whisperstack_contract.limits import (
@@ -36,11 +38,8 @@ _MOST_BATCH_INSTANCES: Final = 100
 # of instances has room for. Source: Step Functions developer guide, "Map state in Distributed mode".
 _MOST_JOB_HOURS: Final = 5 * 24
 _MOST_JOBS_AT_A_TIME: Final = 1000
-# Source: EventBridge user guide, "Schedule expressions": singular for 1; six fields, one of the two for days a "?".
-_SCHEDULE: Final = re.compile(
-    r"rate\((1 (minute|hour|day)|(?!1 )[1-9]\d* (minutes|hours|days))\)|"
-    r"cron\(\S+ \S+ (\? \S+ (?!\?)\S+|(?!\?)\S+ \S+ \?) \S+\)"
-)
+# Source: EventBridge user guide, "Schedule expressions": singular for 1.
+_RATE: Final = re.compile(r"rate\((1 (minute|hour|day)|(?!1 )[1-9]\d* (minutes|hours|days))\)")
 
 # An update may take eight hours in all, of which an hour is for starting instances twice. Source: CreateEndpoint API.
 _MOST_WAITING_SECONDS: Final = 7 * 3600
@@ -68,6 +67,7 @@ class AsynchronousSettings(ServedModel):
         super().__post_init__()
         _require_contract(self, "asynchronous")
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
+        self.require_time(InferenceOption.ASYNCHRONOUS, self.invocation_timeout_seconds)
         require_range("reconcile_minutes", self.reconcile_minutes, 1, 60)
 
     def keeping_rows(self, seconds: int | None) -> "AsynchronousSettings":
@@ -133,7 +133,7 @@ class UpdateSettings(Settings):
 class RealtimeSettings(ServedModel):
     """A real-time endpoint.
 
-    payload_bytes: the largest request and answer. SageMaker's own limit has changed over time, so it is a setting.
+    payload_bytes: the largest request and answer; at most SageMaker's own limit, which was lower at times.
     queued_requests: how many may wait in an instance while all of its workers are busy; more are answered with 503 at once.
     idle_alarm_hours: without a request, after which someone is told that the endpoint still costs money.
     instance_hours_a_day: above which an alarm tells; None allows twelve above what the least number of instances uses.
@@ -150,7 +150,8 @@ class RealtimeSettings(ServedModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_range("payload_bytes", self.payload_bytes, 1 * MIB, 1024 * MIB)
+        require_range("payload_bytes", self.payload_bytes, 1 * MIB, REALTIME_PAYLOAD_BYTES)
+        self.require_time(InferenceOption.REAL_TIME, REALTIME_INVOCATION_TIMEOUT_SECONDS)
         require_range("queued_requests", self.queued_requests, 1, 100)
         require_range("idle_alarm_hours", self.idle_alarm_hours, 1, 24)
         require_range("captured_percent", self.captured_percent, 0, 100)
@@ -192,9 +193,9 @@ class BatchSchedule(Settings):
     prefix: str
 
     def __post_init__(self) -> None:
-        if not _SCHEDULE.fullmatch(self.expression):
+        if not _RATE.fullmatch(self.expression) and (problem := problem_of_cron(self.expression)):
             raise ConfigurationError(
-                f"the schedule is {self.expression!r}; it must be such as 'cron(0 2 * * ? *)' or 'rate(1 day)'; change it"
+                f"the schedule is {self.expression!r}; {problem}; write one such as 'cron(0 2 * * ? *)' or 'rate(1 day)'"
             )
         if self.prefix == BATCH_PREFIX or "//" in self.prefix:
             raise ConfigurationError(
@@ -233,11 +234,6 @@ class BatchSettings(ServedModel):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require_contract(self, "batch")
-        if self.schedule is not None and not isinstance(self.schedule, BatchSchedule):
-            raise ConfigurationError(
-                f"schedule is {self.schedule!r}; it must be such as "
-                f"BatchSchedule('rate(1 day)', '{BATCH_PREFIX}calls/'); change it"
-            )
         if self.alternatives:
             raise ConfigurationError(
                 f"alternatives is {self.alternatives!r}; a transform job runs on one instance type; leave it empty"
@@ -248,6 +244,7 @@ class BatchSettings(ServedModel):
                 f"layout is {self.layout}; transform jobs take a model as an archive only; set {ModelLayout.ARCHIVE}"
             )
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, BATCH_INVOCATION_TIMEOUT_SECONDS)
+        self.require_time(InferenceOption.BATCH, self.invocation_timeout_seconds)
         require_range("retries", self.retries, 0, _MOST_BATCH_RETRIES)
         require_range("instances_per_job", self.instances_per_job, 1, _MOST_BATCH_INSTANCES)
         require_range("job_hours", self.job_hours, 1, _MOST_JOB_HOURS)

@@ -9,6 +9,8 @@ from infra.settings import Settings
 
 # Source: VPC user guide, "VPC CIDR blocks": /16 is the largest. A subnet needs an address for every instance, every interface
 # endpoint and the functions, besides the five that AWS keeps: half of a /24 has 123.
+# Source: RFC 1918 and RFC 6598.
+_PRIVATE: Final = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 _LARGEST_PREFIX: Final = 16
 _SMALLEST_PREFIX: Final = 24
 
@@ -29,8 +31,10 @@ class NetworkSettings(Settings):
             network = ipaddress.IPv4Network(self.cidr)
         except ValueError as error:
             raise ConfigurationError(f"cidr is {self.cidr!r} ({error}); give a network such as '10.0.0.0/16'") from error
-        if not network.is_private:
-            raise ConfigurationError(f"cidr is {self.cidr!r}, which is public; give a private network such as '10.0.0.0/16'")
+        if not any(network.subnet_of(private) for private in _PRIVATE):
+            raise ConfigurationError(
+                f"cidr is {self.cidr!r}; it must lie in {', '.join(map(str, _PRIVATE))}; give such as '10.0.0.0/16'"
+            )
         if not _LARGEST_PREFIX <= network.prefixlen <= _SMALLEST_PREFIX:
             raise ConfigurationError(
                 f"cidr is {self.cidr!r}; its prefix must be /{_LARGEST_PREFIX} to /{_SMALLEST_PREFIX}; change it in "

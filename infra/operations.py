@@ -1,10 +1,14 @@
 """Who is told, and from what on."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 from infra.errors import ConfigurationError, require_range
 from infra.settings import Settings
+
+# Only its form: whether somebody reads it, the confirmation shows.
+_EMAIL: Final = re.compile(r"[^\s@]+@[^\s@.]+(\.[^\s@.]+)+")
 
 _MOST_HOURS: Final = 24 * 100
 
@@ -30,9 +34,10 @@ class OperationsSettings(Settings):
     instance_price_usd: float | None = None
 
     def __post_init__(self) -> None:
-        if self.alarm_email is not None and "@" not in self.alarm_email:
+        if self.alarm_email is not None and not _EMAIL.fullmatch(self.alarm_email):
             raise ConfigurationError(
-                f"alarm_email is {self.alarm_email!r}; it must be an e-mail address; correct it, or set None"
+                f"alarm_email is {self.alarm_email!r}; it must be an e-mail address, such as "
+                "'oncall@example.com'; correct it, or set None"
             )
         if self.monthly_budget_usd is not None:
             require_range("monthly_budget_usd", self.monthly_budget_usd, 1, 10_000_000)

@@ -1,11 +1,11 @@
 """How many instances an endpoint has, and when."""
 
-import re
 from dataclasses import dataclass
 from typing import Final
 from zoneinfo import available_timezones
 
 from infra.errors import ConfigurationError, require_range
+from infra.schedules import problem_of_cron
 from infra.settings import Settings
 
 # Source: CloudWatch API, PutMetricAlarm: period times evaluation periods is at most one day. The alarm counts whole minutes.
@@ -13,9 +13,6 @@ _MOST_IDLE_MINUTES: Final = 24 * 60
 
 # A limit of ours: SageMaker's is the account's quota for the instance type.
 _MOST_INSTANCES: Final = 100
-
-# Source: Application Auto Scaling API, PutScheduledAction.
-_CRON: Final = re.compile(r"cron\(\S+( \S+){5}\)")
 
 
 @dataclass(frozen=True)
@@ -62,10 +59,10 @@ class OpeningHours(Settings):
 
     def __post_init__(self) -> None:
         for name, value in (("opens", self.opens), ("closes", self.closes)):
-            if not _CRON.fullmatch(value):
-                raise ConfigurationError(
-                    f"{name} is {value!r}; it must be cron(…) with six fields, such as 'cron(0 7 ? * MON-FRI *)'"
-                )
+            if problem := problem_of_cron(value):
+                raise ConfigurationError(f"{name} is {value!r}; {problem}, such as in 'cron(0 7 ? * MON-FRI *)'; change it")
+        if self.opens == self.closes:
+            raise ConfigurationError(f"opens and closes are both {self.opens!r}; one would undo the other; change one of them")
         if self.timezone not in available_timezones():
             raise ConfigurationError(f"timezone is {self.timezone!r}; use a name of the tz database, such as 'Europe/Paris'")
         require_range("instances_outside", self.instances_outside, 1, _MOST_INSTANCES)

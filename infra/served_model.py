@@ -11,6 +11,9 @@ from infra.gpu_workers import require_workers
 from infra.images import DEFAULT_IMAGE
 from infra.instances import Hardware, InstanceType
 from infra.settings import Settings
+from whisperstack_contract import variables
+from whisperstack_contract.inference_options import InferenceOption
+from whisperstack_contract.limits import AUDIO_SECONDS
 
 # Source: openai-whisper 20250625, whisper.available_models(). 'large' and 'turbo' are left out: what they mean moves with the
 # package, and a release is named by what it holds.
@@ -32,6 +35,15 @@ _ECR_IMAGE: Final = re.compile(
 _S3_OBJECT: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<key>.+\.tar\.gz)")
 _HUB_MODEL: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+
+# Seconds of audio in a second of processing, above any that is known for one request: WhisperX says 70 for large-v2 on a GPU,
+# docs/performance.md 42 for tiny.en on two cores. What a model really does on an instance, a measurement says.
+MOST_SPEED: Final = 100
+
+# Source: SageMaker API, ContainerDefinition: Environment.
+_VARIABLE: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}")
+_VARIABLE_CHARS: Final = 1024
+_SET_HERE: Final = (variables.MODEL_DIGEST, variables.INFERENCE_OPTION, variables.HARDWARE, variables.MAX_AUDIO_SECONDS)
 
 # The engines that this project's own handler and artefacts are made for; those beside them stand outside its contract.
 HUB_ENGINE: Final = "hub"
@@ -153,7 +165,16 @@ class ServedModel(Settings):
         self._require_source()
         if self.max_audio_seconds < 1:
             raise ConfigurationError(f"max_audio_seconds is {self.max_audio_seconds}; it must be at least 1; raise it")
+        if self.max_audio_seconds > AUDIO_SECONDS:
+            raise ConfigurationError(
+                f"max_audio_seconds is {self.max_audio_seconds}; no recording may be longer than {AUDIO_SECONDS:.0f}; lower it"
+            )
         require_range("number of instance types", len(self.instance_types), 1, MAX_INSTANCE_TYPES)
+        if len(set(self.instance_types)) < len(self.instance_types):
+            raise ConfigurationError(
+                f"instance_type and alternatives are {', '.join(self.instance_types)}; each may be named once; leave one out"
+            )
+        self._require_variables()
         for instance in self.instances:
             self._require_instance(instance)
 
@@ -188,6 +209,27 @@ class ServedModel(Settings):
             )
         if self.needs_release and self.model not in WHISPER_MODELS:
             raise ConfigurationError(f"model {self.model!r} is no Whisper model; choose one of: {', '.join(WHISPER_MODELS)}")
+
+    def _require_variables(self) -> None:
+        for name, value in self.container_variables.items():
+            if self.needs_release and name in _SET_HERE:
+                raise ConfigurationError(
+                    f"container_variables has {name}, which follows from the release and the other settings; leave it out"
+                )
+            if not _VARIABLE.fullmatch(name) or len(value) > _VARIABLE_CHARS:
+                raise ConfigurationError(
+                    f"container_variables has {name!r}: {value!r}; a name has letters, digits and _, begins with no digit, and "
+                    f"a value has at most {_VARIABLE_CHARS} characters; change it"
+                )
+
+    def require_time(self, option: InferenceOption, seconds: int) -> None:
+        """seconds: that one recording may take. Raises ConfigurationError where the longest one cannot be done in them."""
+        if self.max_audio_seconds > (most := MOST_SPEED * seconds):
+            remedy = "or use asynchronous inference" if option is InferenceOption.REAL_TIME else "or raise that time"
+            raise ConfigurationError(
+                f"max_audio_seconds is {self.max_audio_seconds}; {option} inference has {seconds} s for a recording here, and "
+                f"none runs faster than {MOST_SPEED} times real time, so it must be at most {most}; lower it, {remedy}"
+            )
 
     def _require_instance(self, instance: InstanceType) -> None:
         if (self.hardware is Hardware.GPU) != instance.has_gpu:

@@ -34,7 +34,9 @@ def preflight(environment: Annotated[str, typer.Option("--env", help="The enviro
                     console.print(f"        → {finding.remedy}", markup=False)
     wrong = [finding for finding in findings if finding.verdict is Verdict.FAILED]
     unknown = [finding for finding in findings if finding.verdict is Verdict.UNKNOWN]
-    console.print(f"{len(findings)} checks: {len(wrong)} failed, {len(unknown)} could not be made.")
+    noted = [finding for finding in findings if finding.verdict is Verdict.NOTE]
+    made = f"{len(findings)} check{'' if len(findings) == 1 else 's'}"
+    console.print(f"{made}: {len(wrong)} failed, {len(unknown)} could not be made, {len(noted)} to think about.")
     raise typer.Exit(1 if wrong else 0)
 
 

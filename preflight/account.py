@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from preflight.findings import Finding, failed, passed
+from preflight.findings import Finding, failed, note, passed
 from preflight.needs import Needs
 
 # Of the CDK's bootstrap stack. Source: aws-cdk-lib, DefaultStackSynthesizer: the qualifier, the parameter, the roles, and
@@ -27,6 +27,33 @@ def check_place(needs: Needs, account: str, region: str, caller: str) -> Iterato
             subject,
             f"the credentials are for {account} in {region}; {needs.environment} is {wanted[0]} in {wanted[1]}",
             "choose the profile of that account (AWS_PROFILE) and its region (AWS_DEFAULT_REGION)",
+        )
+
+
+def check_watched(needs: Needs) -> Iterator[Finding]:
+    """Whether data that is to last lies in one account for good, and whether somebody hears of what goes wrong with it."""
+    if not needs.retain_data:
+        return
+    where = f"of {needs.environment} in infra/environments.py"
+    if needs.account is None or needs.region is None:
+        yield note(
+            "bound to an account",
+            f"{needs.environment} keeps its data and names no account and region; any credentials can deploy it anywhere",
+            f"set account and region {where}",
+        )
+    if needs.alarm_email is None:
+        yield note(
+            "alarms",
+            "no alarm_email is set; unless others subscribe to the alarm topic, nobody hears of an alarm",
+            f"set operations.alarm_email {where}, or subscribe what your team uses",
+        )
+    if needs.monthly_budget_usd is None:
+        yield note("budget", "no monthly_budget_usd is set; nothing tells of what a month costs", f"set it {where}")
+    if not needs.runbook_url.startswith(("https://", "http://")):
+        yield note(
+            "runbook",
+            f"runbook_url is {needs.runbook_url!r}, which nobody can click on in an alarm's mail",
+            f"set operations.runbook_url {where} to where your team reads docs/operations.md",
         )
 
 

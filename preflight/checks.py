@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import NoRegionError
 
 from infra.environments import find_environment
-from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles
+from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles, check_watched
 from preflight.findings import Finding, asking
 from preflight.needs import ROOT, Needs
 from preflight.quotas import check_quotas
@@ -29,8 +29,11 @@ def check_all(environment: str, session: boto3.Session) -> Iterator[Finding]:
         return clients(service, region_name=elsewhere or region)
 
     yield from check_place(needs, account, session.region_name or region, caller["Arn"])
+    yield from check_watched(needs)
     yield from asking("CDK bootstrap", "ssm:GetParameter", lambda: check_bootstrap(client("ssm"), account, region))
-    yield from check_roles(client("sts"), account, region, caller["Arn"].split(":")[1])
+    yield from asking(
+        "roles of the CDK", "sts:AssumeRole", lambda: check_roles(client("sts"), account, region, caller["Arn"].split(":")[1])
+    )
     yield from asking(
         "permissions boundary",
         "iam:GetPolicy",

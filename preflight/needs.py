@@ -45,6 +45,10 @@ class Needs:
     own_images: tuple[OwnImage, ...]
     artefacts: tuple[tuple[str, str], ...]
     unpacked: tuple[tuple[str, str], ...] = ()
+    retain_data: bool = False
+    alarm_email: str | None = None
+    monthly_budget_usd: float | None = None
+    runbook_url: str = ""
 
     @classmethod
     def of(cls, environment: Environment) -> "Needs":
@@ -63,6 +67,10 @@ class Needs:
             own_images=tuple(dict.fromkeys(own)),
             artefacts=environment.artefacts,
             unpacked=environment.unpacked,
+            retain_data=environment.retain_data,
+            alarm_email=environment.operations.alarm_email,
+            monthly_budget_usd=environment.operations.monthly_budget_usd,
+            runbook_url=environment.operations.runbook_url,
         )
 
 

@@ -40,7 +40,7 @@ def test_a_schedule_begins_one_where_it_is_set(tmp_path):
     ],
 )
 def test_a_schedule_that_cannot_work_is_refused(expression, prefix):
-    with pytest.raises(ConfigurationError, match=r"it must (be such as|begin with)"):
+    with pytest.raises(ConfigurationError, match=r"write one such as|it must begin with"):
         BatchSchedule(expression, prefix)
 
 
@@ -50,7 +50,7 @@ def test_a_schedule_that_eventbridge_takes_is_taken(expression):
 
 
 def test_a_schedule_that_is_only_an_expression_is_refused():
-    with pytest.raises(ConfigurationError, match="it must be such as BatchSchedule"):
+    with pytest.raises(ConfigurationError, match="it must be of the class BatchSchedule or None"):
         dataclasses.replace(find_environment("dev").batch, schedule="rate(1 day)")
 
 

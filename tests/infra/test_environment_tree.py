@@ -52,9 +52,10 @@ def test_pytorch_and_hugging_face_stand_side_by_side():
 
 
 def test_any_option_can_be_switched_off():
-    assert environment().options == {}
     assert set(environment(batch=BatchSettings(**MODEL)).options) == {"batch"}
-    assert environment(batch=None, realtime={}).artefacts == ()
+    assert set(environment(asynchronous=AsynchronousSettings(**MODEL)).options) == {"asynchronous"}
+    with pytest.raises(ConfigurationError, match=r"'try' has no inference option; give it asynchronous, realtime or batch"):
+        environment(batch=None, realtime={})
 
 
 def test_another_engine_and_model_for_a_demo_reach_every_option_but_those_that_build_no_artefact():
@@ -101,7 +102,15 @@ def test_batch_settings_that_cannot_work_are_refused(change, told):
         ({"instance_type": "ml.m5.large"}, r"hardware is gpu, but ml.m5.large has no GPU"),
         ({"alternatives": ("ml.m5.large",)}, r"hardware is gpu, but ml.m5.large has no GPU"),
         ({"alternatives": ("ml.p3.2xlarge",)}, r"ml.g5.xlarge has a disk of its own and ml.p3.2xlarge has none"),
-        ({"alternatives": ("ml.g6.xlarge",) * 5}, r"number of instance types is 6; it must be 1 to 5"),
+        (
+            {"alternatives": tuple(f"ml.g6.{n}xlarge" for n in (2, 4, 8, 12, 16))},
+            r"number of instance types is 6; it must be 1 to 5",
+        ),
+        ({"alternatives": ("ml.g5.xlarge",)}, r"are ml.g5.xlarge, ml.g5.xlarge; each may be named once; leave one out"),
+        ({"payload_bytes": 1024**3}, r"payload_bytes is 1073741824; it must be 1048576 to 26214400"),
+        ({"max_audio_seconds": 4 * 3600}, r"is 14400; real-time inference has 60 s .* at most 6000; lower it, or use async"),
+        ({"container_variables": {"bad name": "y"}}, r"container_variables has 'bad name': 'y'; a name has letters"),
+        ({"container_variables": {"WHISPERSTACK_MODEL_DIGEST": "x"}}, r"has WHISPERSTACK_MODEL_DIGEST, which follows from the"),
         ({"engine": "hub"}, r"engine is 'hub' and hub is None; set both or neither"),
         ({"hub": HUB}, r"engine is 'pytorch' and hub is HubModel.*set both or neither"),
         ({"engine": "own"}, r"engine is 'own' and own is None; set both or neither"),
@@ -166,6 +175,9 @@ def test_scaling_on_concurrency_that_cannot_work_is_refused(change, told):
     [
         ({"closes": "cron(0 19 * * ?)"}, r"closes is 'cron\(0 19 \* \* \?\)'; it must be cron\(…\) with six fields"),
         ({"opens": "rate(5 minutes)"}, r"opens is 'rate\(5 minutes\)'; it must be cron"),
+        ({"opens": "cron(99 99 ? * FOO *)"}, r"opens is .*; its minutes, '99', must be 0 to 59"),
+        ({"closes": "cron(0 7 ? * FOO *)"}, r"its day of the week, 'FOO', must be 1 to 7 or SUN to SAT"),
+        ({"closes": OpeningHours().opens}, r"opens and closes are both 'cron.*; one would undo the other"),
         ({"timezone": "Paris"}, r"timezone is 'Paris'; use a name of the tz database"),
         ({"instances_outside": 0}, r"instances_outside is 0"),
     ],

@@ -36,7 +36,8 @@ def test_a_copy_is_given_at_least_what_its_authors_ask_for(model, gigabytes):
         # Four GPUs, but every worker runs on the first.
         ("pytorch", "large-v3", "ml.g5.12xlarge", 1),
         ("pytorch", "someone-elses", "ml.g5.xlarge", 1),
-        ("pytorch", "large-v3", "ml.m5.2xlarge", 8),
+        ("pytorch", "large-v3", "ml.m5.2xlarge", 2),
+        ("pytorch", "tiny", "ml.m5.2xlarge", 8),
     ],
 )
 def test_more_workers_than_fit_are_refused(engine, model, instance, most):

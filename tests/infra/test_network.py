@@ -134,7 +134,10 @@ def test_roles_may_make_interfaces_only_where_there_is_a_network(enclosed, synth
         ({"cidr": "10.0.0.0"}, r"cidr is '10.0.0.0'; its prefix must be /16 to /24"),
         ({"cidr": "10.0.0.1/16"}, r"cidr is '10.0.0.1/16' \(10.0.0.1/16 has host bits set\); give a network such as"),
         ({"cidr": "here"}, r"cidr is 'here' .*give a network such as"),
-        ({"cidr": "8.8.0.0/16"}, r"cidr is '8.8.0.0/16', which is public; give a private network"),
+        *(
+            ({"cidr": f"{each}/16"}, rf"cidr is '{each}/16'; it must lie in 10.0.0.0/8")
+            for each in ("8.8.0.0", "127.0.0.0", "192.0.0.0")
+        ),
         ({"cidr": "10.0.0.0/15"}, r"cidr is '10.0.0.0/15'; its prefix must be /16 to /24"),
         ({"cidr": "10.0.0.0/25"}, r"cidr is '10.0.0.0/25'; its prefix must be /16 to /24"),
         ({"zones": 1}, r"zones is 1; it must be 2 to 3"),

@@ -16,6 +16,7 @@ from infra.inference_options import AsynchronousSettings
 from infra.instances import Hardware, InstanceType
 from infra.release import EXAMPLE_MANIFEST, find_release
 from infra.retention import RetentionSettings
+from infra.schedules import problem_of_cron
 from tests.infra.synthesized import ROOT
 
 GPU = AsynchronousSettings(
@@ -36,11 +37,63 @@ CPU = dataclasses.replace(GPU, hardware=Hardware.CPU, instance_type="ml.m5.2xlar
         ({"instance_type": "ml.m5.xlarge"}, r"hardware is gpu, but ml.m5.xlarge has no GPU; set hardware to cpu"),
         ({"hardware": Hardware.CPU}, r"hardware is cpu, but ml.g5.xlarge has a GPU; set hardware to gpu"),
         ({"instance_type": "g5.xlarge"}, r"'g5.xlarge' is not ml.<family>.<size>"),
+        ({"instance_type": "ml.zz9.large"}, r"'ml.zz9.large' is not known here.* or add its family to infra/instances.py"),
+        ({"instance_type": "ml.g7e.2xlarge"}, r"'ml.g7e.2xlarge' is not known here"),
+        ({"instance_type": "ml.p6-b200.48xlarge"}, r"'ml.p6-b200.48xlarge' is not known here"),
+        ({"instance_type": "ml.t2.medium"}, r"'ml.t2.medium' is not known here"),
+        ({"instance_type": "ml.inf2.xlarge"}, r"'ml.inf2.xlarge' has accelerators that no engine here runs on"),
+        ({"instance_type": "ml.trn1.2xlarge"}, r"'ml.trn1.2xlarge' has accelerators"),
+        ({"instance_type": "ml.c7g.xlarge"}, r"'ml.c7g.xlarge' has Arm processors, and the images are for x86_64"),
+        ({"max_audio_seconds": 25 * 3600}, r"max_audio_seconds is 90000; no recording may be longer than 86400"),
+        ({"invocation_timeout_seconds": 1}, r"asynchronous inference has 1 s .* at most 100; lower it, or raise that time"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(change, told):
     with pytest.raises(ConfigurationError, match=told):
         dataclasses.replace(GPU, **change)
+
+
+def test_a_copy_that_does_not_fit_a_cpu_instance_is_refused():
+    told = r"ml.m5.large has 2 vCPUs and 8 GiB of memory, and a copy of large-v3 takes 12.5 GiB; choose a larger instance type"
+    with pytest.raises(ConfigurationError, match=told):
+        dataclasses.replace(CPU, model="large-v3", instance_type="ml.m5.large")
+    with pytest.raises(ConfigurationError, match=r"workers is 3; ml.m5.2xlarge has 8 vCPUs and 32 GiB of memory.* 1 to 2"):
+        dataclasses.replace(CPU, model="large-v3", workers=3)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *(
+            "0 7 ? * MON-FRI *",
+            "0/15 * * * ? *",
+            "15 10 L * ? 2026-2030",
+            "0 8 1W 1,JUL ? *",
+            "0 8 ? * 6#3 *",
+            "5 0 ? JAN-MAR 2L *",
+        ),
+    ],
+)
+def test_what_eventbridge_takes_is_no_problem(expression):
+    assert problem_of_cron(f"cron({expression})") is None
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("0 7 * * MON *", "and not both"),
+        ("0 7 ? * ? *", "and not both"),
+        ("60 7 ? * MON *", "its minutes, '60', must be 0 to 59"),
+        ("0 7 32 * ? *", "its day of the month, '32', must be 1 to 31"),
+        ("0 7 ? 13 MON *", "its month, '13', must be 1 to 12 or JAN to DEC"),
+        ("0 7 ? * MON 1969", "its year, '1969', must be 1970 to 2199"),
+        ("0/0 7 ? * MON *", "its minutes, '0/0'"),
+        ("0-1-2 7 ? * MON *", "its minutes, '0-1-2'"),
+        ("0 7 ? * MON", "with six fields"),
+    ],
+)
+def test_what_eventbridge_refuses_is_told(expression, told):
+    assert told in problem_of_cron(f"cron({expression})")
 
 
 def test_more_workers_than_processors_are_refused():
@@ -76,7 +129,8 @@ def test_retention_that_cannot_work_is_refused(change, told):
     ],
 )
 def test_an_instance_type_tells_its_processors_and_disks(name, vcpus, gpu_gib, has_local_disk):
-    assert InstanceType.parse(name) == InstanceType(name, vcpus, gpu_gib * 1024**3, has_local_disk)
+    found = InstanceType.parse(name)
+    assert (found.vcpus, found.gpu_bytes, found.has_local_disk) == (vcpus, gpu_gib * 1024**3, has_local_disk)
 
 
 def test_an_unknown_environment_is_answered_with_those_that_exist():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -17,7 +18,7 @@ from infra.inference_options import BatchSettings, RealtimeSettings
 from infra.instances import Hardware
 from infra.served_model import OwnImage
 from preflight import __main__ as command
-from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles
+from preflight.account import check_bootstrap, check_boundary, check_key, check_place, check_roles, check_watched
 from preflight.findings import Verdict, asking
 from preflight.needs import Instances, Needs, Use
 from preflight.quotas import check_quotas
@@ -251,37 +252,82 @@ def test_what_the_credentials_may_not_ask_is_unknown_and_not_wrong(aws):
     assert "allow ssm:GetParameter" in finding.remedy
 
 
+def test_an_answer_that_nobody_expects_is_unknown_and_keeps_what_was_found_before(aws):
+    sts = aws("sts")
+    with Stubber(sts) as stub:
+        stub.add_client_error("assume_role", "AccessDenied", "no", 403)
+        stub.add_client_error("assume_role", "500", "<!doctype html>\n<html>" + "x" * 1000, 500)
+        refused, unknown = asking("roles", "sts:AssumeRole", lambda: check_roles(sts, ACCOUNT, REGION, "aws"))
+    assert refused.verdict is Verdict.FAILED
+    assert unknown.verdict is Verdict.UNKNOWN
+    assert "<!doctype html> <html>" in unknown.found
+    assert len(unknown.found) < 300
+
+
+def test_one_check_that_aws_does_not_answer_does_not_end_the_others(aws, run):  # noqa: ARG001  # it must be there
+    def answer(**_):
+        return type("Answer", (), {"status_code": 500}), {"Error": {"Code": "500", "Message": "<html>"}, "ResponseMetadata": {}}
+
+    run.events.append(("before-call.ssm", answer))
+    shown = run.command("--env", "dev")
+    assert "unknown CDK bootstrap: AWS did not answer as expected" in shown.stdout
+    assert "ok      quota" in shown.stdout
+    assert "artefact of" in shown.stdout
+    assert "1 could not be made" in shown.stdout
+
+
+def test_an_environment_that_keeps_data_is_asked_for_its_account_and_for_who_hears_of_alarms():
+    prod = find_environment("prod")
+    notes = list(check_watched(Needs.of(prod)))
+    assert {finding.verdict for finding in notes} == {Verdict.NOTE}
+    assert [finding.subject for finding in notes] == ["bound to an account", "alarms", "budget", "runbook"]
+    operations = dataclasses.replace(
+        prod.operations,
+        alarm_email="oncall@example.com",
+        monthly_budget_usd=100,
+        runbook_url="https://git.example.com/whisperstack/docs/operations.md",
+    )
+    told = dataclasses.replace(prod, account=ACCOUNT, region=REGION, operations=operations)
+    assert list(check_watched(Needs.of(told))) == []
+    assert list(check_watched(Needs.of(find_environment("dev")))) == []
+
+
 @pytest.fixture
 def run(aws, monkeypatch):  # noqa: ARG001  # it must be there
     """The command, in an account whose SageMaker quotas are all 100."""
     names = [f"ml.g4dn.xlarge for {use}" for use in Use]
 
+    events = []
+
     def session(**_options):
         made = new_session(region_name=REGION)
         answer = {"Quotas": [quota(name, 100) for name in names], "ResponseMetadata": {}}
         made.events.register("before-call.service-quotas", lambda **_: (type("Answer", (), {"status_code": 200}), answer))
+        for name, handler in events:
+            made.events.register(name, handler)
         return made
 
     new_session = boto3.Session
     monkeypatch.setattr(command.boto3, "Session", session)
     app = command.typer.Typer(add_completion=False)
     app.command()(command.preflight)
-    return lambda *arguments: CliRunner().invoke(app, arguments, catch_exceptions=False)
+    command_of = CliRunner()
+    return SimpleNamespace(command=lambda *arguments: command_of.invoke(app, arguments, catch_exceptions=False), events=events)
 
 
 def test_the_command_shows_every_check_and_fails_if_one_did(aws, run):
-    shown = run("--env", "dev")
+    shown = run.command("--env", "dev")
     assert shown.exit_code == 1
     for subject in ("account and region", "CDK bootstrap", "role cdk-", "key", "quota", "image", "artefact"):
         assert f"{subject}" in shown.stdout
     assert "FAILED  CDK bootstrap" in shown.stdout
     assert "ok      quota 'ml.g4dn.xlarge for endpoint usage': 100, of which 4 are needed" in shown.stdout
     aws("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="28", Type="String")
-    assert "ok      CDK bootstrap: version 28" in run("--env", "dev").stdout
+    assert "ok      CDK bootstrap: version 28" in run.command("--env", "dev").stdout
 
 
 def test_an_environment_that_does_not_exist_is_a_sentence(run):
-    shown = run("--env", "nowhere")
+    shown = run.command("--env", "nowhere")
     assert shown.exit_code == 2
     assert "there is no environment 'nowhere'" in shown.stderr
 
