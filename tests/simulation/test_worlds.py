@@ -11,7 +11,7 @@ from simulation.faults import Fault
 from simulation.invariants import check
 from simulation.mutants import NAMES
 from simulation.report import Report, story_of
-from simulation.runs import Outcome, Plan, run
+from simulation.runs import Outcome, Plan, run, run_all
 from simulation.world import Parts, World
 from transcription_jobs.job import Job
 from transcription_jobs.outbox import Outbox
@@ -61,6 +61,11 @@ def _replay(hash_seed: str) -> str:
 
 def test_another_seed_gives_another_history():
     assert run(Plan(3, 20)).digest != run(Plan(4, 20)).digest
+
+
+def test_worlds_are_told_in_one_order_however_long_each_takes():
+    plans = [Plan(1, 5), Plan(2, 200), Plan(0, 5)]
+    assert [outcome.plan.seed for outcome in run_all(plans, 2)] == [2, 1, 0]
 
 
 @pytest.mark.parametrize("mutant", NAMES)
