@@ -5,6 +5,9 @@ ENV ?= dev
 ENGINE ?= pytorch
 MODE ?= async
 LAYOUT ?= archive
+ifeq ($(origin ENV)/$(strip $(ENV)),command line/)
+$(error ENV is empty; name an environment of infra/environments.py, such as ENV=dev, or leave it out for dev)
+endif
 # Test processes; each suite's expensive fixtures are made once in each.
 JOBS ?= 2
 # Of 'make fuzz'.

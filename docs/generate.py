@@ -17,6 +17,7 @@ from bench.speech_detection import read_results as read_speech_detection
 from bench.speech_detection import tables as speech_detection_tables
 from bench.startup import read_results as read_startup
 from bench.startup import table as startup_table
+from docs.environment_settings import page as environment_settings
 from docs.reconciler_cost import table as reconciler_cost_table
 from infra.environments import environment_names, find_environment
 from infra.prices import instance_price, read_prices
@@ -253,6 +254,7 @@ def _idle_tail() -> str:
         rows.append(f"| {name} | {settings.instance_type} | {minutes} | {' | '.join(told)} |")
     head = [
         f"Prices of {prices.as_of}, {prices.region}: {prices.source}.",
+        "A ? stands where that table has no price of the instance; `instance_price_usd` gives it one.",
         "",
         "| environment | instance | idle minutes | USD per hour | USD per idle tail of one instance | of all instances |",
         "|---|---|---|---|---|---|",
@@ -315,6 +317,7 @@ def performance() -> str:
 PAGES: Final = {
     "performance.md": performance,
     "errors.md": error_codes,
+    "settings.md": lambda: environment_settings(_NOTICE),
     "options.md": options,
     "warnings.md": warning_codes,
     "accuracy.md": accuracy,

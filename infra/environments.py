@@ -33,7 +33,9 @@ _Settings = TypeVar("_Settings", bound=ServedModel)
 
 @dataclass(frozen=True)
 class Environment(Settings):
-    """account, region: None leaves the choice to the credentials at deployment.
+    """name: becomes part of the names of stacks and endpoints. log_retention: of every log group.
+
+    account, region: None leaves the choice to the credentials at deployment.
 
     asynchronous, realtime, batch: the inference options, each switched off by None or by leaving it out, and each with its own
     engine, model, image and instances. realtime: by name, so that several engines can be had side by side.

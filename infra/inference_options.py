@@ -97,6 +97,7 @@ class TrafficShift(StrEnum):
 class UpdateSettings(Settings):
     """How a real-time endpoint is updated.
 
+    traffic: all at once, by canary or in linear steps.
     step_percent: of the instances, that get requests first (canary) or at a time (linear).
     wait_seconds: between two steps, and after the last, in which a rollback alarm undoes the update.
     termination_wait_seconds: how long the old instances stay after that.

@@ -20,8 +20,8 @@ class OperationsSettings(Settings):
     runbook_url: where docs/operations.md can be read; alarms link to its sections.
     monthly_budget_usd: a budget tells, and stops nothing. None makes no budget.
     oldest_request_minutes: how long a recording may wait before someone should look.
-    instance_hours_a_day: of one endpoint, above which an alarm tells. enforce_instance_hours: takes its instances away then,
-    together with what runs on them, until midnight UTC.
+    instance_hours_a_day: of one endpoint, above which an alarm tells. enforce_instance_hours: takes it to its
+    min_instances then, together with what runs on the others, until midnight UTC.
     instance_price_usd: per hour, in place of the one in infra/prices.json.
     """
 

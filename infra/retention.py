@@ -19,7 +19,7 @@ _EXPIRY_LAG_DAYS = 3
 
 @dataclass(frozen=True)
 class RetentionSettings(Settings):
-    """Days. recordings, transcripts: what users uploaded and what they read; None keeps them until they are deleted.
+    """Days. recordings_days, transcripts_days: what users uploaded and what they read; None keeps them until they are deleted.
 
     intermediate_days: staged copies and the endpoint's raw output. captured_days: requests that a real-time endpoint captures.
     """

@@ -140,6 +140,8 @@ class OwnImage(Settings):
 class ServedModel(Settings):
     """A model on instances.
 
+    engine: 'pytorch', 'huggingface' or 'whisperx', or one of the two below. model: a size of Whisper, such as 'large-v3-turbo'.
+    hardware: what the image is for, CPU or GPU. instance_type: of SageMaker, such as 'ml.g5.xlarge'.
     workers: copies of the model in one instance, and so the requests that it takes at a time.
     max_audio_seconds: the longest recording that can be transcribed within the option's time limit on this instance.
     image: a name in infra/images.json. container_variables: of the container, over what the serving stack is told otherwise.
