@@ -102,8 +102,8 @@ class AudioTooLongError(RejectedInputError):
     code = "audio_too_long"
     remedy = (
         "In real-time: send it to asynchronous inference, which takes longer ones. Otherwise split it, or raise "
-        "`max_audio_seconds` of the environment as far as the option's time limit allows; or the option `max_duration_seconds`, "
-        "if the message names that."
+        "`max_audio_seconds` of the environment as far as the option's time limit allows; or the option "
+        "`max_duration_seconds`, if the message names that."
     )
 
 
