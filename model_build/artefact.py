@@ -1,10 +1,14 @@
 """Builds one artefact: model.tar.gz and release.json, in a folder of their own."""
 
+import errno
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Final
 
 from model_build.archive import code_members, read_manifest, write_archive
 from model_build.benchmark import read_benchmark
@@ -25,6 +29,9 @@ from whisperstack_contract.artefact import (
     ReleaseManifest,
 )
 from whisperstack_contract.keys import ARCHIVE_FILENAME
+
+# A write that fails by one of them names no file.
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,7 @@ def build_artefact(
     if (release := _current_release(folder, manifest)) is not None:
         return BuiltArtefact(release, folder, rebuilt=False)
 
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
+    with _filled(folder), tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as staging_name:
         staging = Path(staging_name)
         made = packages.unpack(staging / "packages", progress)
         made |= _write_weights(source, manifest, layout, staging / "weights", progress)
@@ -88,6 +94,25 @@ def build_artefact(
         staged.replace(archive_path(folder))
         (staging / RELEASE_MANIFEST_FILENAME).replace(folder / RELEASE_MANIFEST_FILENAME)
     return BuiltArtefact(release, folder, rebuilt=True)
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[None]:
+    """Makes the folder. Where nothing comes of it, what was made for it goes again; what cannot be written is a BuildError."""
+    new = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        for path in new:
+            with suppress(OSError):  # another build has put something there
+                path.rmdir()
+        if isinstance(error, OSError) and (error.errno in _NO_ROOM or str(error.filename).startswith(str(folder))):
+            raise BuildError(
+                f"the artefact cannot be written to {folder} ({error.strerror}); make room there, or give --output-root "
+                "a folder that can be written"
+            ) from error
+        raise
 
 
 def _write_weights(

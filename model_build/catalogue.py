@@ -16,6 +16,7 @@ from typing import Final
 from model_build.errors import BuildError
 from model_build.release import archive_path, find_release
 from model_build.shapes import DIMENSIONS, expected_shapes
+from whisperstack_contract.artefact import ReleaseManifest
 
 _ARTEFACT_BYTES_PER_NUMBER: Final = 2  # float16, as OpenAI published the weights
 _GPU_BYTES_PER_NUMBER: Final = 4  # float32
@@ -49,7 +50,7 @@ class WhisperSize:
 
     @property
     def state_bytes(self) -> int:
-        """The state dict in float16: about what the archive takes, which compression makes some percent smaller."""
+        """The state dict in float16. The archive holds these weights, and what it carries besides."""
         return self._numbers * _ARTEFACT_BYTES_PER_NUMBER
 
     @property
@@ -116,8 +117,8 @@ def require_size(model: str, dims: dict[str, int]) -> None:
 
 
 def table(output_root: Path) -> list[str]:
-    """A heading and one line for each size."""
-    rows = [("model", "parameters", "artefact", "languages", "instance", "built for")]
+    """A heading and one line for each size. Weights are those of any artefact; the bytes of a built one stand beside it."""
+    rows = [("model", "parameters", "weights", "languages", "instance", "built for")]
     rows += [
         (
             " = ".join((size.name, *size.aliases)),
@@ -134,14 +135,15 @@ def table(output_root: Path) -> list[str]:
 
 
 def _built_for(size: WhisperSize, output_root: Path) -> Iterator[str]:
-    """The engines that have an artefact of this size."""
+    """The engines that have an artefact of this size, with its bytes."""
     engines = sorted(output_root.iterdir()) if output_root.is_dir() else []
     for engine in engines:
-        folders = [engine / name for name in (size.name, *size.aliases)]
-        if any(_is_built(folder) for folder in folders):
-            yield engine.name
+        for name in (size.name, *size.aliases):
+            if (release := _built_release(engine / name)) is not None:
+                yield f"{engine.name} ({release.archive_bytes / 1e6:,.0f} MB)"
+                break
 
 
-def _is_built(folder: Path) -> bool:
+def _built_release(folder: Path) -> ReleaseManifest | None:
     release = find_release(folder)
-    return release is not None and not release.example and archive_path(folder).is_file()
+    return None if release is None or release.example or not archive_path(folder).is_file() else release

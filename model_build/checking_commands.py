@@ -28,13 +28,16 @@ from model_build.verification import verified_archive
 _SAMPLE: Final = PROJECT_ROOT / "samples" / "jfk.mp3"
 
 PathArgument = Annotated[
-    Path | None, typer.Argument(help="A model.tar.gz or its folder; else the one built for --env, --engine and --model.")
+    Path | None, typer.Argument(help="A model.tar.gz or its folder; else what --env, --engine and --model name.")
 ]
 AnyEnvironmentOption = Annotated[str | None, typer.Option("--env", help="The environment, such as dev.")]
 
 
 def list_sizes(output_root: OutputOption = OUTPUT_ROOT) -> None:
-    """Show the sizes of Whisper: parameters, bytes, languages, a recommended instance, and which are built."""
+    """Show the sizes of Whisper: parameters, bytes of the weights, languages, a recommended instance, and which are built.
+
+    An artefact for pytorch carries packages of about 74 MB beside the weights. Those that are built show their own bytes.
+    """
     with explained():
         for line in table(output_root):
             typer.echo(line)
@@ -68,7 +71,10 @@ def verify(
     ] = False,
     output_root: OutputOption = OUTPUT_ROOT,
 ) -> None:
-    """Succeed only if an archive is what its manifest says and what a serving container needs, and transcribes."""
+    """Succeed only if an archive is what its manifest says and what a serving container needs, and transcribes.
+
+    Its release.json must lie beside it, as build leaves it: copy both.
+    """
     with explained(), TerminalProgress() as progress:
         recording = _choose_recording(audio, no_transcribe)
         chosen = _choose_archive(path, environment, engine, model, output_root)
@@ -82,15 +88,13 @@ def verify(
             if recording is not None and verified.has_handler:
                 progress.stage(f"Transcribing {recording.name}")
                 heard = transcribe(verified, recording)
-        manifest, digest = verified.manifest, verified.archive.digest
+        manifest, digest, n_files = verified.manifest, verified.archive.digest, len(verified.archive.entries)
     if not verified.has_handler:
         typer.echo(f"it was not asked to transcribe: an archive for {manifest.engine} brings no code, its image has that")
     if heard is not None and recording is not None:
         typer.echo(f"{recording.name}: {printable(heard.text)}")
         typer.echo(f"loaded in {heard.load_seconds:.1f} s, transcribed in {heard.transcription_seconds:.1f} s")
-    typer.echo(
-        f"{chosen} is whole: {printable(manifest.model)} for {manifest.engine}, {len(manifest.files)} files, SHA-256 {digest}"
-    )
+    typer.echo(f"{chosen} is whole: {printable(manifest.model)} for {manifest.engine}, {n_files} files, SHA-256 {digest}")
 
 
 def register(app: typer.Typer) -> None:

@@ -153,7 +153,8 @@ def check_release(archive: ReadArchive, manifest: ArchiveManifest) -> None:
     except OSError as error:
         raise BuildError(f"{path} cannot be read ({error.strerror}); copy it with the archive, or build again") from error
     except (ValueError, RecursionError) as error:
-        raise BuildError(f"{path} cannot be read: {printable(str(error))}") from error
+        reason = "it is no JSON" if isinstance(error.__cause__, ValueError) else printable(str(error))
+        raise BuildError(f"{path} cannot be read: {reason}; copy it with the archive, or build again") from error
     if release.example:
         raise BuildError(f"{path} is the example that synth uses while nothing is built; build the artefact again")
     told = (release.digest, release.archive_bytes, release.engine, release.model)

@@ -13,11 +13,13 @@ import typer
 from rich.console import Console
 
 from model_build.environment import engines_and_models
-from model_build.errors import BuildError
+from model_build.errors import INTERRUPTED, INTERRUPTED_CODE, BuildError
 from whisperstack_contract.artefact import ARTEFACTS_FOLDER
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[1]
 OUTPUT_ROOT: Final = PROJECT_ROOT / ARTEFACTS_FOLDER
+
+_REMEDY: Final = "check the path, who may use it, and the room on its disk (TMPDIR says where temporary files go)"
 
 _DEMO_MODEL: Final = "tiny.en"
 _MODEL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -76,10 +78,23 @@ def explained() -> Iterator[None]:
     try:
         yield
     except BuildError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"Error: {error}", markup=False)
+        _complain(f"Error: {error}")
         raise typer.Exit(2) from error
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough
+    except OSError as error:
+        where = "a file" if error.filename is None else error.filename
+        _complain(f"Error: {where} cannot be read or written ({error.strerror or error}); {_REMEDY}")
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt as interrupt:
+        _complain(INTERRUPTED)
+        raise typer.Exit(INTERRUPTED_CODE) from interrupt
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _complain(sentence: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  # the signature is signal's

@@ -4,8 +4,10 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
+from rich.text import Text
 
 
 class Progress(Protocol):
@@ -16,15 +18,25 @@ class Progress(Protocol):
     def advance(self, n_bytes: int) -> None: ...
 
 
+class _Bytes(DownloadColumn):
+    """Of work of unknown size only what is done, if it is counted at all."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None:
+            return Text(decimal(int(task.completed)) if task.completed else "", style="progress.download")
+        return super().render(task)
+
+
 class TerminalProgress:
-    """A bar on stderr that disappears when the work is done; nothing where stderr is no terminal."""
+    """A bar on stderr that disappears when the work is done; where stderr is no terminal, a line for each stage."""
 
     def __init__(self) -> None:
-        console = Console(stderr=True)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._plain = None if console.is_terminal else console
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),
-            DownloadColumn(),
+            _Bytes(),
             TimeElapsedColumn(),
             console=console,
             transient=True,
@@ -40,6 +52,8 @@ class TerminalProgress:
         self._bar.stop()
 
     def stage(self, description: str, total_bytes: int | None = None) -> None:
+        if self._plain is not None:
+            self._plain.print(f"{description} …", markup=False)
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(description, total=total_bytes)

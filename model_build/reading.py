@@ -10,7 +10,7 @@ import shutil
 import tarfile
 import zlib
 from dataclasses import dataclass
-from gzip import GzipFile
+from gzip import BadGzipFile, GzipFile
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Final, cast
 
@@ -74,9 +74,14 @@ def read_archive(path: Path, progress: Progress, into: Path | None = None) -> Re
         raise BuildError(f"{path} ends before its last byte: it is cut off; copy or build it again") from error
     except (tarfile.TarError, zlib.error, ValueError, OverflowError, RecursionError) as error:
         raise BuildError(f"{path} is no whole tar.gz archive ({printable(str(error))}); copy or build it again") from error
+    except BadGzipFile as error:
+        raise BuildError(
+            f"{path} is no gzip file, has something behind its end, or was damaged on the way; copy or build it again"
+        ) from error
     except OSError as error:
-        # BadGzipFile, or the disk's own words.
-        raise BuildError(f"{path} cannot be read ({printable(str(error))}); copy or build it again") from error
+        raise BuildError(
+            f"{path} cannot be read ({error.strerror or printable(str(error))}); copy or build it again"
+        ) from error
 
 
 def check_entry(path: Path, entry: Entry) -> None:
@@ -158,8 +163,17 @@ def _copy(content: IO[bytes], target: Path | None) -> str:
         with target.open("wb") as file:
             while block := content.read(_BLOCK_BYTES):
                 digest.update(block)
-                file.write(block)
+                _write(file, target, block)
     return digest.hexdigest()
+
+
+def _write(file: BinaryIO, target: Path, block: bytes) -> None:
+    # Else it would look as if the archive could not be read.
+    try:
+        file.write(block)
+        file.flush()
+    except OSError as error:
+        raise BuildError(f"{target} cannot be written ({error.strerror}); set TMPDIR to a folder with more room") from error
 
 
 def _require_padding(path: Path, rest: IO[bytes]) -> None:

@@ -224,7 +224,7 @@ class _Interrupting:
 def test_an_interrupted_build_leaves_nothing(build_toy: Build, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         build_toy(progress=_Interrupting())
-    assert list((tmp_path / "out" / "pytorch" / "toy").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_interrupted_build_leaves_the_previous_artefact(build_toy: Build, toy_model: object) -> None:
@@ -245,7 +245,63 @@ def test_a_terminated_build_leaves_nothing(tmp_path: Path, project: Path) -> Non
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 128 + signal.SIGTERM
-    assert list(folder.iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def _build_into(output_root: Path, project: Path, limit: str = "") -> "subprocess.CompletedProcess[str]":
+    command = (
+        f"{limit} exec {sys.executable} -m model_build build --source package --engine huggingface --output-root {output_root}"
+    )
+    return subprocess.run(["/bin/bash", "-c", command], cwd=project, capture_output=True, text=True, check=False)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    finished = _build_into(tmp_path / "file" / "below", project)
+    assert finished.returncode == 2
+    assert f"cannot be written to {tmp_path}/file/below/huggingface/tiny.en (Not a directory); make room" in finished.stderr
+    assert "--output-root" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_disk_without_room_is_one_sentence_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
+    finished = _build_into(tmp_path / "out", project, limit="ulimit -f 20000;")
+    assert (finished.returncode, finished.stderr.count("Error: ")) == (2, 1), finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "moment"),
+    [
+        # Each import has a line: this one comes before those that take their time.
+        (["-X", "importtime"], "typer.models"),
+        ([], "Checking for changes …"),
+        ([], "Unpacking the container's packages …"),
+        ([], "Reading the weights …"),
+        ([], "Writing the archive …"),
+    ],
+)
+def test_ctrl_c_ends_with_a_sentence_whenever_it_comes(project: Path, tmp_path: Path, options: list[str], moment: str) -> None:
+    command = [
+        sys.executable,
+        *options,
+        "-m",
+        "model_build",
+        "build",
+        "--source",
+        "package",
+        "--output-root",
+        str(tmp_path / "out"),
+    ]
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any(moment in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told.splitlines()[-1]) == (130, "Interrupted; nothing half-made is left.")
+    assert "Traceback" not in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkout_without_the_handler_is_refused(build_toy: Build, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_an_environment_whose_image_has_no_ffmpeg_gets_an_archive_with_one(
     local = find_environment("local")
     assert local.asynchronous is not None
     chosen = replace(local, asynchronous=replace(local.asynchronous, image="pytorch"))
-    monkeypatch.setattr("infra.environments._ENVIRONMENTS", (chosen,))
+    monkeypatch.setattr("infra.environments._environments", lambda: (chosen,))
     built = ["build", "--env", "local", "--source", "package", "--output-root", str(tmp_path)]
     result = CliRunner().invoke(app, built)
     assert result.exit_code == 0, result.output

@@ -101,7 +101,7 @@ def test_nothing_is_written_and_torch_is_not_needed(tmp_path: Path, project: Pat
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"", "is no whole tar.gz archive"), (b"no archive", "Not a gzipped file"), (None, "there is no archive")],
+    [(b"", "is no whole tar.gz archive"), (b"no archive", "is no gzip file"), (None, "there is no archive")],
 )
 def test_what_is_no_archive_is_refused(content: bytes | None, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "model.tar.gz"

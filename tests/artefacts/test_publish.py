@@ -175,7 +175,7 @@ def test_an_environment_whose_endpoint_reads_files_gets_them_too(
     dev = find_environment("dev")
     assert dev.asynchronous is not None
     unpacked = replace(dev, asynchronous=replace(dev.asynchronous, layout=ModelLayout.UNPACKED))
-    monkeypatch.setattr("infra.environments._ENVIRONMENTS", (unpacked,))
+    monkeypatch.setattr("infra.environments._environments", lambda: (unpacked,))
     folder = tmp_path / "out" / dev.asynchronous.engine / dev.asynchronous.model
     _edit_release(built, model=dev.asynchronous.model)
     built.folder.rename(folder)

@@ -37,7 +37,9 @@ def test_real_weights_say_what_was_said(tiny_en: BuiltArtefact) -> None:
     assert result.exit_code == 0, result.output
     assert "ask not what your country can do for you" in result.stdout
     assert "transcribed in" in result.stdout
-    assert f"is whole: tiny.en for pytorch, {len(_listed(tiny_en))} files, SHA-256 {tiny_en.release.digest}" in result.stdout
+    assert (
+        f"is whole: tiny.en for pytorch, {len(_listed(tiny_en)) + 1} files, SHA-256 {tiny_en.release.digest}" in result.stdout
+    )
 
 
 def _listed(artefact: BuiltArtefact) -> dict[str, str]:
@@ -93,5 +95,5 @@ def test_a_handler_that_gives_no_transcript_is_refused(body: str, sentence: str,
     result = _verify(tmp_path, body)
     assert result.exit_code == 2, result.output
     assert sentence in result.stderr
-    assert result.stderr.count("\n") == 1
+    assert [line for line in result.stderr.splitlines() if not line.endswith(" …")] == result.stderr.splitlines()[-1:]
     assert result.stdout == ""
