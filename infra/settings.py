@@ -56,10 +56,9 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 
 
 def _require_type(name: str, value: Any, hint: Any) -> None:
-    for what, found, wanted in _mismatches(name, value, hint):
-        raise ConfigurationError(
-            f"{what} is {found!r}; it must be {_described(wanted)}; change it in infra/environments.py"
-        ) from None
+    if mismatch := next(_mismatches(name, value, hint), None):
+        what, found, wanted = mismatch
+        raise ConfigurationError(f"{what} is {found!r}; it must be {_described(wanted)}; change it in infra/environments.py")
 
 
 def _mismatches(name: str, value: Any, hint: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -103,16 +103,17 @@ def _filled(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException as error:
+    except OSError as error:
+        if error.errno not in _NO_ROOM and not str(error.filename).startswith(str(folder)):
+            raise
+        raise BuildError(
+            f"the artefact cannot be written to {folder} ({error.strerror}); make room there, or give --output-root "
+            "a folder that can be written"
+        ) from error
+    finally:
         for path in new:
-            with suppress(OSError):  # another build has put something there
+            with suppress(OSError):  # it holds something: what was built, or what another build has put there
                 path.rmdir()
-        if isinstance(error, OSError) and (error.errno in _NO_ROOM or str(error.filename).startswith(str(folder))):
-            raise BuildError(
-                f"the artefact cannot be written to {folder} ({error.strerror}); make room there, or give --output-root "
-                "a folder that can be written"
-            ) from error
-        raise
 
 
 def _write_weights(

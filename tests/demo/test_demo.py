@@ -4,20 +4,10 @@ import wave
 from io import BytesIO
 from pathlib import Path
 
-import pytest
-
 from local.embedded_aws import PROJECT
-from tests.demo.demo_process import STAGES, Demo
+from tests.demo.demo_process import STAGES
 
 SENTENCE = "ask not what your country can do for you"
-
-
-@pytest.fixture
-def demo():
-    demo = Demo("test-demo")
-    assert demo.processes() == []
-    yield demo
-    assert demo.processes() == []
 
 
 def test_the_demo_prints_the_sentence_the_keys_and_the_times(demo):

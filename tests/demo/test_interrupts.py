@@ -6,7 +6,7 @@ import signal
 import psutil
 import pytest
 
-from tests.demo.demo_process import STAGES, Demo
+from tests.demo.demo_process import STAGES
 
 # What runs in a stage, and the first stage in which it does. The others run the same beside the same, so that an interrupt in
 # them would cost a deployment each and find nothing else.
@@ -18,14 +18,6 @@ KINDS = {
     "our own process alone, while everything else runs": "Upload and transcribe",
 }
 CHILDREN = {"Build the model artefact", "Synthesize the templates", "Deploy all stacks"}
-
-
-@pytest.fixture
-def demo():
-    demo = Demo("test-interrupts")
-    assert demo.processes() == []
-    yield demo
-    assert demo.processes() == []
 
 
 @pytest.mark.parametrize("stage", KINDS.values(), ids=KINDS)
