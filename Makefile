@@ -134,8 +134,13 @@ fuzz: whole-examples setup ## parsers and the decoder against what hypothesis ma
 	@FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest -q -n $(JOBS) --timeout 0 tests/fuzz $(PYTEST)
 
 serving-test: setup $(SERVING)/.created ## the built archives in the real serving stacks, every check   [PYTEST=…]
-	@echo "== the serving stacks"
-	@time -p env PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance $(PYTEST)
+	@echo "== the serving stacks, both side by side"
+	@time -p $(MAKE) --no-print-directory --jobs 2 --output-sync=target serving-test-mms serving-test-torchserve
+
+.PHONY: serving-test-mms serving-test-torchserve
+serving-test-mms serving-test-torchserve: serving-test-%:
+	@echo "== $*"
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance --stack $* $(PYTEST)
 
 serving-test-short: setup $(SERVING)/.created ## the same, the most important checks only
 	@echo "== the serving stacks, in short"
@@ -152,6 +157,10 @@ speech-detection: setup ## what the speech detector misses and takes for speech 
 
 bench-startup: setup ## how long a worker takes until it can answer, beside openai-whisper's load, into docs/performance.md
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.startup
+
+.PHONY: bench-throughput
+bench-throughput: setup ## requests a second by workers and clients, into docs/performance.md   [BENCH="--model base"]
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.throughput $(BENCH)
 
 bench: setup $(VENV)/.bench ## speed and accuracy beside the peers   MANIFEST=recordings/manifest.json [BENCH="--model base --length 700"]
 	@test -n "$(MANIFEST)" || { echo "say which recordings: make bench MANIFEST=folder/manifest.json; docs/performance.md has its format"; exit 2; }

@@ -2,8 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +16,6 @@ from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 from whisper_serving.decoder_binary import find_ffmpeg
 
 SAMPLE_RATE_HZ: Final = 16_000
-_ENGLISH: Final = EnglishTextNormalizer()
-_BASIC: Final = BasicTextNormalizer()
 _PAUSE_SECONDS: Final = 0.5
 
 
@@ -47,6 +46,14 @@ def read_manifest(path: Path) -> list[Recording]:
         raise ManifestError(f"{path} is no list of recordings with id, file, language and reference: {error!r}") from error
 
 
+def chosen(recordings: Sequence[Recording], names: Sequence[str] | None) -> list[Recording]:
+    """Those of these names, or all. Raises ManifestError for a name that none has."""
+    known = {recording.name: recording for recording in recordings}
+    if unknown := sorted(set(names or ()) - set(known)):
+        raise ManifestError(f"--only {unknown[0]} is in no recording's id; choose from: {', '.join(known)}")
+    return [known[name] for name in (known if names is None else names)]
+
+
 def repeated(recordings: Sequence[Recording], seconds: float) -> Recording:
     """One after another, with short pauses, again and again until it is at least `seconds` long."""
     pieces: list[NDArray[np.float32]] = []
@@ -62,9 +69,15 @@ def repeated(recordings: Sequence[Recording], seconds: float) -> Recording:
 
 def count_errors(recording: Recording, text: str) -> tuple[int, int]:
     """(wrong words, words said), after openai-whisper's normaliser for English, or its basic one for any other language."""
-    normalise = _ENGLISH if recording.language == "en" else _BASIC
+    normalise = _normaliser(recording.language)
     found = jiwer.process_words(normalise(recording.reference), normalise(text))
     return found.substitutions + found.deletions + found.insertions, found.hits + found.substitutions + found.deletions
+
+
+@cache
+def _normaliser(language: str) -> Callable[[str], str]:
+    normaliser: Callable[[str], str] = EnglishTextNormalizer() if language == "en" else BasicTextNormalizer()
+    return normaliser
 
 
 def _read(path: Path) -> NDArray[np.float32]:

@@ -11,9 +11,10 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from statistics import median
@@ -24,8 +25,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.peers import ENGINES, Weights
-from bench.recordings import ManifestError, Recording, count_errors, read_manifest, repeated
+from bench.peers import ENGINES, FLOOR, Weights
+from bench.recordings import ManifestError, Recording, chosen, count_errors, read_manifest, repeated
 from bench.targets import Verdict, accuracy_verdicts, memory_verdicts, speed_verdicts
 from bench.weights import PROJECT, prepare_weights
 from model_build.errors import BuildError
@@ -72,6 +73,7 @@ def main(
     model: Annotated[str, typer.Option(help="Whisper size that a package holds.")] = "tiny.en",
     engine: Annotated[list[str] | None, typer.Option(help="Engines to measure; all unless given.")] = None,
     length: Annotated[list[float] | None, typer.Option(help="Also so many seconds, made of the manifest's recordings.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Ids to measure by themselves; all unless given.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="How often each recording is measured.")] = 3,
     threads: Annotated[int, typer.Option(min=1)] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
@@ -90,13 +92,17 @@ def main(
         recordings = read_manifest(manifest)
         if model.endswith(".en"):
             recordings = [recording for recording in recordings if recording.language == "en"]
-        recordings += [repeated([one for one in recordings if one.language == "en"], seconds) for seconds in length or []]
+        english = [recording for recording in recordings if recording.language == "en"]
+        recordings = [*chosen(recordings, only), *(repeated(english, seconds) for seconds in length or [])]
         workers = measure(names, prepare_weights(model, TerminalProgress()), recordings, runs, threads, device, console)
     except (ManifestError, BuildError) as error:
         console.print(str(error))
         raise typer.Exit(1) from error
     report = results(workers, recordings, {"model": model, "threads": threads, "device": device, "runs": runs})
     (output / f"speed-{model}.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
+    # To look at, not to keep: what was said is the recordings'.
+    said = {worker.engine: worker.texts for worker in workers}
+    (PROJECT / "build" / "bench" / f"texts-{model}.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n")
     show(report, console)
     from bench.plots import draw
 
@@ -113,22 +119,9 @@ def measure(
     console: Console,
 ) -> list[Worker]:
     """Loads the engines one after another, then lets them take turns at each recording."""
-    order = {"weights": {name: str(path) for name, path in vars(weights).items()}, "threads": threads, "device": device}
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(str(PROJECT / root) for root in ("", "contract", "inference"))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whisper-bench-")))
-        workers = []
-        for name in names:
-            command = [sys.executable, "-W", "ignore", "-m", "bench.worker"]
-            process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=PROJECT
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-            worker = Worker(name, process)
-            worker.load_seconds = worker.ask({**order, "engine": name})["load_seconds"]
-            workers.append(worker)
+        workers = [start_worker(name, weights, threads, device, stack) for name in names]
         for recording in recordings:
             path = folder / "samples.npy"
             np.save(path, recording.samples)
@@ -139,7 +132,24 @@ def measure(
         return workers
 
 
+def start_worker(engine: str, weights: Weights, threads: int, device: str, stack: ExitStack) -> Worker:
+    """An engine that has loaded its model. stack: ends its process. Raises BuildError where it does not start."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(str(PROJECT / root) for root in ("", "contract", "inference"))
+    command = [sys.executable, "-W", "ignore", "-m", "bench.worker"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=PROJECT)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+    worker = Worker(engine, process)
+    order = {"weights": {name: str(path) for name, path in vars(weights).items()}, "threads": threads, "device": device}
+    worker.load_seconds = worker.ask({**order, "engine": engine})["load_seconds"]
+    return worker
+
+
 def results(workers: Sequence[Worker], recordings: Sequence[Recording], run: dict[str, Any]) -> dict[str, Any]:
+    from whisper.tokenizer import get_tokenizer
+
+    tokenizer = get_tokenizer(multilingual=not run["model"].endswith(".en"))
     engines: dict[str, Any] = {}
     for worker in workers:
         errors: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -152,17 +162,22 @@ def results(workers: Sequence[Worker], recordings: Sequence[Recording], run: dic
             "peak_bytes": worker.peak_bytes,
             "first_seconds": worker.seconds[recordings[0].name][0],
             "seconds": {name: median(values) for name, values in worker.seconds.items()},
-            "word_error_rate": {language: 100 * wrong / said for language, (wrong, said) in errors.items()},
-            "texts": worker.texts,
+            "word_error_rate": {} if worker.engine == FLOOR else _rates(errors),
+            "tokens": sum(len(tokenizer.encode(text)) for text in worker.texts.values()),
         }
     return {
         **run,
+        "date": datetime.now(UTC).date().isoformat(),
         "audio_seconds": {recording.name: recording.seconds for recording in recordings},
         "engines": engines,
         "targets": [verdict._asdict() for verdict in _verdicts(engines, recordings)],
         "versions": {name: metadata.version(name) for name in _PACKAGES} | {"python": platform.python_version()},
-        "machine": {"processor": _processor(), "cores": os.cpu_count(), "load": os.getloadavg()},
+        "machine": {"processor": processor_name(), "cores": os.cpu_count(), "load": os.getloadavg()},
     }
+
+
+def _rates(errors: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    return {language: 100 * wrong / said for language, (wrong, said) in errors.items()}
 
 
 def show(report: dict[str, Any], console: Console) -> None:
@@ -193,7 +208,7 @@ def _verdicts(engines: dict[str, Any], recordings: Sequence[Recording]) -> list[
     return verdicts + memory_verdicts({name: found["peak_bytes"] for name, found in engines.items()})
 
 
-def _processor() -> str:
+def processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -32,6 +32,7 @@ def main() -> None:
     answer({"load_seconds": time.perf_counter() - _STARTED})
     for line in sys.stdin:
         request = json.loads(line)
+        samples = None  # a recording must not be in memory beside the one before
         samples = np.load(request["samples"])
         started, cpu = time.perf_counter(), time.process_time()
         text = transcribe(samples, request["language"])

@@ -15,8 +15,12 @@ from bench.accuracy import table as accuracy_table
 from bench.planner import table as planner_table
 from bench.speech_detection import read_results as read_speech_detection
 from bench.speech_detection import tables as speech_detection_tables
+from bench.speed_table import read_results as read_speed
+from bench.speed_table import tables as speed_tables
 from bench.startup import read_results as read_startup
 from bench.startup import table as startup_table
+from bench.throughput import read_results as read_throughput
+from bench.throughput import table as throughput_table
 from docs.environment_settings import page as environment_settings
 from docs.reconciler_cost import table as reconciler_cost_table
 from infra.environments import environment_names, find_environment
@@ -310,8 +314,10 @@ def _put(text: str, page: str, name: str, table: str) -> str:
 
 
 def performance() -> str:
-    """The page as it is written by hand, with the starts that were measured last put in."""
-    return _with_table("performance.md", "starts", startup_table(read_startup()))
+    """The page as it is written by hand, with what was measured last put in."""
+    text = _with_table("performance.md", "starts", startup_table(read_startup()))
+    text = _put(text, "performance.md", "requests", throughput_table(read_throughput()))
+    return _put(text, "performance.md", "speed", speed_tables(read_speed()))
 
 
 PAGES: Final = {

@@ -37,8 +37,8 @@ _HUB_MODEL: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 # Seconds of audio in a second of processing, above any that is known for one request: WhisperX says 70 for large-v2 on a GPU,
-# docs/performance.md 42 for tiny.en on two cores. What a model really does on an instance, a measurement says.
-MOST_SPEED: Final = 100
+# docs/performance.md about 90 for tiny.en on two cores. What a model really does on an instance, a measurement says.
+MOST_SPEED: Final = 500
 
 # Source: SageMaker API, ContainerDefinition: Environment.
 _VARIABLE: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}")

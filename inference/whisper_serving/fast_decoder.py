@@ -33,14 +33,18 @@ class _LayerCache:
 
 
 class _Block:
-    def __init__(self, state: Mapping[str, torch.Tensor], block: str, n_heads: int, precision: Precision) -> None:
+    """precision: of what is said, token by token. for_sound: of the whole of what is heard."""
+
+    def __init__(
+        self, state: Mapping[str, torch.Tensor], block: str, n_heads: int, precision: Precision, for_sound: Precision
+    ) -> None:
         self._norm = Norm(state, f"{block}.attn_ln", precision)
         self._project = fused_linear(state, [f"{block}.attn.{part}" for part in ("query", "key", "value")], precision)
         self._out = linear_of(state, f"{block}.attn.out", precision)
         self._cross_norm = Norm(state, f"{block}.cross_attn_ln", precision)
         self._cross_query = linear_of(state, f"{block}.cross_attn.query", precision)
         self._cross_out = linear_of(state, f"{block}.cross_attn.out", precision)
-        self._project_sound = fused_linear(state, [f"{block}.cross_attn.{part}" for part in ("key", "value")], precision)
+        self._project_sound = fused_linear(state, [f"{block}.cross_attn.{part}" for part in ("key", "value")], for_sound)
         self._perceptron = Perceptron(state, block, precision)
         self._n_heads, self._number, self._residual = n_heads, precision.number, precision.residual
 
@@ -96,7 +100,8 @@ class FastDecoder:
         self.device = precision.device
         self._embedding = embedding.to(precision.device)
         self._positions = state["decoder.positional_embedding"].to(precision.device, precision.residual)
-        self._blocks = [_Block(state, f"decoder.blocks.{number}", n_heads, precision) for number in range(n_layers)]
+        by_token = precision.for_decoder(embedding.shape[1])
+        self._blocks = [_Block(state, f"decoder.blocks.{number}", n_heads, by_token, precision) for number in range(n_layers)]
         self._norm = Norm(state, "decoder.ln", precision)
         self._to_logits = precision.linear(embedding, None)
 

@@ -43,7 +43,8 @@ class Settings:
 
     hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
     chunk_length_seconds: the most sound that the Hugging Face engine shows the model at once; the rest of its 30 s is silence.
-    numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side in the processor's fastest.
+    numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side in the processor's fastest; on
+    GPUs, where 'fast' has not been measured, 'exact' unless it is set.
     inference_option: by which of SageMaker's ways requests come, and so how large they may be.
     answer_seconds: after which nobody waits for the answer; None where that is longer than any recording takes.
     option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.
@@ -52,7 +53,7 @@ class Settings:
     model_digest: str
     ffmpeg: str
     hardware: str | None = None
-    numerics: str = EXACT
+    numerics: str = FAST
     max_audio_seconds: float = _DEFAULT_MAX_AUDIO_SECONDS
     chunk_length_seconds: float = LONGEST_CHUNK
     inference_option: InferenceOption = InferenceOption.ASYNCHRONOUS
@@ -65,12 +66,12 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
         """Raises SettingsError."""
-        option = _read_inference_option(environment)
+        option, hardware = _read_inference_option(environment), _read_hardware(environment)
         return cls(
             model_digest=_read_digest(environment),
             ffmpeg=_find_ffmpeg(),
-            hardware=_read_hardware(environment),
-            numerics=_read_numerics(environment),
+            hardware=hardware,
+            numerics=_read_numerics(environment, hardware),
             max_audio_seconds=_read_max_audio_seconds(environment),
             inference_option=option,
             chunk_length_seconds=_read_chunk_length_seconds(environment),
@@ -100,8 +101,8 @@ def _read_hardware(environment: Mapping[str, str]) -> str | None:
     return hardware
 
 
-def _read_numerics(environment: Mapping[str, str]) -> str:
-    numerics = environment.get(NUMERICS, EXACT)
+def _read_numerics(environment: Mapping[str, str], hardware: str | None) -> str:
+    numerics = environment.get(NUMERICS, EXACT if hardware == GPU else FAST)
     if numerics not in (EXACT, FAST):
         raise SettingsError(f"{NUMERICS} is {numerics!r}; set it to {EXACT!r} or {FAST!r}")
     return numerics

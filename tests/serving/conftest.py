@@ -81,11 +81,22 @@ def handler() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def model(model_folder: Path, handler: ModuleType) -> Iterator[Transcriber]:
+def model(model_folder: Path, handler: ModuleType) -> Transcriber:
+    return _loaded(model_folder, handler, {})
+
+
+@pytest.fixture(scope="session")
+def exact_model(model_folder: Path, handler: ModuleType) -> Transcriber:
+    return _loaded(model_folder, handler, {"WHISPERSTACK_NUMERICS": "exact"})
+
+
+def _loaded(model_folder: Path, handler: ModuleType, variables: dict[str, str]) -> Transcriber:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
         patch.delenv("WHISPERSTACK_MAX_AUDIO_SECONDS", raising=False)
-        yield handler.model_fn(str(model_folder))
+        for name, value in {"WHISPERSTACK_MODEL_DIGEST": DIGEST, **variables}.items():
+            patch.setenv(name, value)
+        loaded: Transcriber = handler.model_fn(str(model_folder))
+        return loaded
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +162,15 @@ def jfk_answer(handler: ModuleType, model: Transcriber) -> str:
 
 @pytest.fixture
 def invoke(handler: ModuleType, model: Transcriber) -> Callable[..., str]:
+    return _ask(handler, model)
+
+
+@pytest.fixture
+def invoke_exact(handler: ModuleType, exact_model: Transcriber) -> Callable[..., str]:
+    return _ask(handler, exact_model)
+
+
+def _ask(handler: ModuleType, model: Transcriber) -> Callable[..., str]:
     def invoke(body: Any, context: Context | None, content_type: str = "audio/x-audio") -> str:
         answer = handler.transform_fn(model, body, content_type, "application/json", context)
         # Of a pair, Multi Model Server would send both to the client.

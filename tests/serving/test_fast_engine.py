@@ -1,6 +1,7 @@
 """The fast engine against the exact one, on the same weights and the same recording."""
 
 import subprocess
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -14,7 +15,7 @@ from tests.serving.conftest import DIGEST, PROJECT
 from whisper_serving.batched_recognition import BatchedRecogniser
 from whisper_serving.engines import load_engine
 from whisper_serving.fast_engine import FastEngine
-from whisper_serving.fast_linear import EightBitLinear, Precision
+from whisper_serving.fast_linear import EightBitLinear, Precision, WeightOnlyLinear
 from whisper_serving.log_mel import LogMel
 from whisper_serving.recognition import Recognition
 from whisper_serving.settings import Settings, SettingsError
@@ -123,25 +124,42 @@ def test_beams_find_the_same_words(fast: FastEngine, sound: np.ndarray, heard: t
     assert words_of(found) == words_of(heard[0])
 
 
-def test_eight_bit_layers_are_close_to_exact_ones_and_rows_do_not_depend_on_each_other() -> None:
-    if not Precision.best_for(torch.device("cpu")).eight_bit:
-        pytest.skip("this processor has no 8-bit dot products")
+@pytest.mark.parametrize("kind", [EightBitLinear, WeightOnlyLinear])
+def test_eight_bit_layers_are_close_to_exact_ones_and_rows_do_not_depend_on_each_other(
+    kind: type[EightBitLinear] | type[WeightOnlyLinear],
+) -> None:
+    if not Precision.best_for(torch.device("cpu")).for_decoder(64).step_by_step:
+        pytest.skip("this processor has no 8-bit dot products, or no bfloat16")
     torch.manual_seed(0)
-    weight, bias, rows = torch.randn(96, 64), torch.randn(96), torch.randn(7, 64)
+    weight, bias, rows = torch.randn(96, 64), torch.randn(96), torch.randn(23, 64)
     rows[2] *= 1000
     rows[3] = 0
-    layer = EightBitLinear(weight, bias)
+    layer = kind(weight, bias)
     exact = torch.nn.functional.linear(rows, weight, bias)
     found = layer(rows)
-    assert ((found - exact).norm(dim=1) <= 0.02 * exact.norm(dim=1)).all()
-    assert torch.equal(found[3], bias)
-    for number in range(7):
+    assert ((found.float() - exact).norm(dim=1) <= 0.02 * exact.norm(dim=1)).all()
+    assert torch.equal(found[3], bias.to(found.dtype))
+    for number in range(23):
         assert torch.equal(layer(rows[number : number + 1])[0], found[number])
 
 
-def test_numerics_are_exact_unless_set_and_anything_else_is_refused() -> None:
+def test_a_wide_decoders_layers_have_activations_in_eight_bits() -> None:
+    precision = Precision(torch.device("cpu"), torch.bfloat16, eight_bit=True)
+    assert [precision.for_decoder(width).step_by_step for width in (384, 512, 768)] == [True, True, False]
+    for other in (replace(precision, number=torch.float32), replace(precision, eight_bit=False)):
+        assert not other.for_decoder(384).step_by_step
+
+
+@pytest.mark.parametrize(("hardware", "numerics"), [("cpu", "fast"), ("gpu", "exact")])
+def test_numerics_are_fast_where_that_has_been_measured_and_as_they_are_set(hardware: str, numerics: str) -> None:
+    environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST, "WHISPERSTACK_HARDWARE": hardware}
+    assert Settings.from_environment(environment).numerics == numerics
+    for wanted in ("exact", "fast"):
+        assert Settings.from_environment(environment | {"WHISPERSTACK_NUMERICS": wanted}).numerics == wanted
+
+
+def test_other_numerics_are_refused() -> None:
     environment = {"WHISPERSTACK_MODEL_DIGEST": DIGEST}
-    assert Settings.from_environment(environment).numerics == "exact"
-    assert Settings.from_environment(environment | {"WHISPERSTACK_NUMERICS": "fast"}).numerics == "fast"
+    assert Settings.from_environment(environment).numerics == "fast"
     with pytest.raises(SettingsError, match="WHISPERSTACK_NUMERICS is 'quick'; set it to 'exact' or 'fast'"):
         Settings.from_environment(environment | {"WHISPERSTACK_NUMERICS": "quick"})

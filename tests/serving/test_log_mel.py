@@ -33,14 +33,14 @@ def test_windows_equal_openai_whispers_whole_spectrogram(n_samples: int, loudest
         assert not window[:, n_frames:].any()
 
 
-def test_the_exact_engine_says_what_openai_whisper_says(model: Transcriber, jfk: bytes, settings: Settings) -> None:
+def test_the_exact_engine_says_what_openai_whisper_says(exact_model: Transcriber, jfk: bytes, settings: Settings) -> None:
     """Its own transcribe of the same weights, which is given the spectrogram of the whole recording."""
     sample = decode(jfk, settings).samples
     quiet = np.random.default_rng(0).standard_normal(40 * 16_000).astype(np.float32) * np.float32(1e-3)
     samples = np.concatenate([sample, quiet, sample])
     speech = [Span(0.0, 11.0), Span(51.0, 62.0)]
-    found = model._engine.recognise(samples, TranscriptionOptions(temperature=(0.0,)), speech)
-    original = model._engine._model.transcribe(
+    found = exact_model._engine.recognise(samples, TranscriptionOptions(temperature=(0.0,)), speech)
+    original = exact_model._engine._model.transcribe(
         samples, language="en", temperature=(0.0,), clip_timestamps=[time for span in speech for time in span], fp16=False
     )
     assert len(found.segments) >= 4
