@@ -10,10 +10,11 @@ import platform
 import re
 import statistics
 import tarfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -37,6 +38,9 @@ WAVES: Final = 10
 
 _STUB: Final = Path(__file__).with_name("stub_model")
 _UPLOADERS: Final = 4
+# Uploads without an end at a time. moto goes through a whole queue for each message that is sent to it, so that a thousand
+# waiting ones cost more than all of the rest.
+_PENDING: Final = 100
 # The pipeline looks after what was lost every five minutes, and again a while later.
 _PATIENCE_SECONDS: Final = 1200.0
 _CHECK_SECONDS: Final = 10.0
@@ -135,37 +139,46 @@ def _wave(
 ) -> Wave:
     s3, log = aws.client("s3"), _submit_log(aws)
     log_bytes = log.stat().st_size if log.exists() else 0
+    room = threading.Semaphore(_PENDING)
     began = time.monotonic()
 
     def put(index: int) -> tuple[str, str]:
         key = f"{keys.INCOMING_PREFIX}wave-{number}/{index:05d}.wav"
+        room.acquire()
         # Different bytes each; nobody decodes them.
         return key, s3.put_object(Bucket=deployment.audio_bucket, Key=key, Body=f"{number} {index}".encode())["VersionId"]
 
-    with ThreadPoolExecutor(_UPLOADERS) as pool:
-        uploaded = pool.map(put, range(size))
-        # Told while the rest is still on its way; the listener's queue keeps them.
-        waiting = set(uploaded)
-    waiting -= set(announced)
     heard = checked = time.monotonic()
-    while waiting:
-        for announcement in listener.receive():
-            place = (announcement.source.key, announcement.source.version_id)
-            announced[place] += 1
-            waiting.discard(place)
-            heard = time.monotonic()
-        if time.monotonic() - checked > _CHECK_SECONDS:
-            checked = time.monotonic()
-            raise_if_stuck(aws)
-        if time.monotonic() - heard > _PATIENCE_SECONDS:
-            raise LostUploadsError(
-                f"{len(waiting)} of {size} uploads of wave {number} came to no end, {min(waiting)[0]} among them, and nothing "
-                f"was announced for {_PATIENCE_SECONDS / 60:.0f} minutes; see {aws.surroundings.logs}"
-            )
+    with ThreadPoolExecutor(_UPLOADERS) as pool:
+        uploads = [pool.submit(put, index) for index in range(size)]
+        try:
+            while waiting := _unannounced(uploads, announced):
+                for announcement in listener.receive():
+                    place = (announcement.source.key, announcement.source.version_id)
+                    if place not in announced:
+                        room.release()
+                    announced[place] += 1
+                    heard = time.monotonic()
+                if time.monotonic() - checked > _CHECK_SECONDS:
+                    checked = time.monotonic()
+                    raise_if_stuck(aws)
+                if time.monotonic() - heard > _PATIENCE_SECONDS:
+                    raise LostUploadsError(
+                        f"{waiting} of {size} uploads of wave {number} came to no end, and nothing was announced for "
+                        f"{_PATIENCE_SECONDS / 60:.0f} minutes; see {aws.surroundings.logs}"
+                    )
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            room.release(size)
     seconds = time.monotonic() - began
     with log.open() as file:
         file.seek(log_bytes)
         return Wave(size, round(seconds, 1), round(median_ms_per_record(file.read()), 1))
+
+
+def _unannounced(uploads: Sequence["Future[tuple[str, str]]"], announced: Counter[tuple[str, str]]) -> int:
+    """How many of the uploads have come to no end yet, those still to be made included. Raises what a failed one did."""
+    return sum(not upload.done() or upload.result() not in announced for upload in uploads)
 
 
 def median_ms_per_record(log: str) -> float:

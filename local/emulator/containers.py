@@ -91,6 +91,8 @@ def prepare_model(
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "TMPDIR": str(temporary),
+        # This machine's cores are shared: threads that spin while they wait for each other would keep the rest from working.
+        "OMP_WAIT_POLICY": "PASSIVE",
         **{name: str(value) for name, value in {**model.get("Environment", {}), **variables}.items()},
     }
     return model_folder, environment

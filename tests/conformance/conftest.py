@@ -1,5 +1,6 @@
 """The pairs of serving stack and engine that can be deployed, each with its archive and its template's variables."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -44,12 +45,20 @@ PAIRS = (
 OF_THE_STACK = {"mms": PAIRS[0], "torchserve": PAIRS[2]}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stack", choices=list(OF_THE_STACK), help="this one's tests only, so that both run side by side")
+
+
+def _is_left_out(item: pytest.Item, stack: str | None) -> bool:
+    pair: Pair | None = getattr(item, "callspec", None) and item.callspec.params.get("container")  # type: ignore[attr-defined]
+    # What is of no stack goes with the one that has fewer tests.
+    if stack is not None and stack != (pair.stack if pair else "torchserve"):
+        return True
+    return pair is not None and item.get_closest_marker("of_the_stack") is not None and pair != OF_THE_STACK[pair.stack]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [
-        item
-        for item in items
-        if item.get_closest_marker("of_the_stack") and (pair := item.callspec.params["container"]) != OF_THE_STACK[pair.stack]  # type: ignore[attr-defined]
-    ]
+    left_out = [item for item in items if _is_left_out(item, config.getoption("--stack"))]
     config.hook.pytest_deselected(items=left_out)
     for item in items:
         # Stacks start slowly, and 1 GB takes its time.
@@ -137,7 +146,11 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Archives:
             command = [sys.executable, "-m", "model_build", "build", "--engine", engine, "--model", model]
             command += ["--source", "package", "--output-root", str(built), *options]
             environment = {**os.environ, "PYTHONPATH": "contract"}
-            subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL)
+            built.mkdir(parents=True, exist_ok=True)
+            with (built / "lock").open("w") as lock:
+                # The tests of the other stack, beside these, build the same.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                subprocess.run(command, check=True, cwd=PROJECT, env=environment, stdin=subprocess.DEVNULL)
             with tarfile.open(built / engine / model / "model.tar.gz") as tar:
                 tar.extractall(folder, filter="data")
         return folder
@@ -158,7 +171,7 @@ def deployed(container: Container) -> dict[str, str]:
     return container.template_variables()
 
 
-# One stack runs at a time: Multi Model Server names its sockets alike each time.
+# One of a kind runs at a time: Multi Model Server names its sockets alike each time.
 @pytest.fixture(scope="module")
 def running(container: Container, deployed: dict[str, str]) -> Iterator[RunningStack]:
     """The stack as it is deployed, for all tests that leave it as it was."""

@@ -121,6 +121,8 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
+        # Threads that spin while they wait for each other would keep the tests beside these from working.
+        "OMP_WAIT_POLICY": "PASSIVE",
     }
     command = [sys.executable, "-I", "-S", str(PROJECT / "local" / "leash.py"), str(PYTHON)]
     command += ["-c", f"from {TOOLKITS[stack]} import main; main()"]

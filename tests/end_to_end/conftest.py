@@ -12,6 +12,7 @@ from local.stages import Stages
 from local.transcription import Listener
 from tests.end_to_end.grants import deployed_roles
 from whisperstack_contract import keys
+from whisperstack_contract.job_table import ACTIVE, DEADLINE, LISTING_ROW, PARTITION_KEY, ActiveFor
 from whisperstack_contract.jobs import SourceVersion, job_id
 
 # The ready-made policies, each attached to a role of a user: output of the storage stack → the role's name.
@@ -60,25 +61,56 @@ class Pipeline:
     def row(self, source):
         return self.aws.client("dynamodb").get_item(**self._place(source), ConsistentRead=True).get("Item")
 
-    def forget_announcement(self, source):
+    def change_row(self, source, **values):
+        self._change(self._place(source), values)
+
+    def change_listing(self, **values):
+        """How far the search for uploads without a job has come."""
+        table = self.deployment_outputs("Whisperstack-local-Storage")["JobTableName"]
+        self._change({"TableName": table, "Key": {PARTITION_KEY: {"S": LISTING_ROW}}}, values)
+
+    def _change(self, place, values):
+        changes = {name: {"Action": "PUT", "Value": value} for name, value in values.items()}
+        self.aws.client("dynamodb").update_item(**place, AttributeUpdates=changes)
+
+    def forget_announcement(self, source, *, found=False):
         """The row as it is a while after a delivery that was cut off between the end state and the announcement.
 
-        Without the index's key: the reconciler must not be faster than the test.
+        Without the index's key unless it is to be found: the reconciler must not be faster than a test of something else.
         """
         self.aws.client("dynamodb").update_item(
             **self._place(source),
-            UpdateExpression="SET deadline = :past REMOVE announced_at",
+            UpdateExpression=f"SET {DEADLINE} = :past REMOVE announced_at",
             ExpressionAttributeValues={":past": {"N": "1"}},
         )
+        if found:
+            self.change_row(source, **{ACTIVE: {"S": ActiveFor.ANNOUNCEMENT}})
+
+    def function(self, package):
+        """The name of the function whose package begins so."""
+        functions = self.aws.client("lambda").list_functions()["Functions"]
+        (name,) = [each["FunctionName"] for each in functions if each["Handler"].startswith(package)]
+        return name
+
+    def function_code(self, package):
+        """(bucket, key) of its zip."""
+        name, functions = self.function(package), self.aws.client("lambda")
+        location = functions.get_function(FunctionName=name)["Code"]["Location"]
+        (bucket,) = [
+            each["Name"] for each in self.aws.client("s3").list_buckets()["Buckets"] if each["Name"].startswith("cdk-")
+        ]
+        return bucket, location.rpartition("/")[2]
+
+    def invoke(self, package, event=None):
+        answer = self.aws.client("lambda").invoke(FunctionName=self.function(package), Payload=json.dumps(event or {}))
+        payload = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, payload
+        return payload
 
     def deliver(self, package, message):
         """One message to the function whose package begins so, as its queue would."""
-        functions = self.aws.client("lambda").list_functions()["Functions"]
-        (name,) = [each["FunctionName"] for each in functions if each["Handler"].startswith(package)]
         record = {"messageId": "1", "body": json.dumps(message), "receiptHandle": "r", "eventSource": "aws:sqs"}
-        payload = json.dumps({"Records": [{**record, "attributes": {}}]})
-        answer = self.aws.client("lambda").invoke(FunctionName=name, Payload=payload)["Payload"].read()
-        assert json.loads(answer) == {"batchItemFailures": []}
+        assert self.invoke(package, {"Records": [{**record, "attributes": {}}]}) == {"batchItemFailures": []}
 
     def _place(self, source):
         table = self.deployment_outputs("Whisperstack-local-Storage")["JobTableName"]
@@ -100,12 +132,20 @@ class Pipeline:
         ]
         return {entry["Key"] for page in pages for entry in page.get("Contents", [])}
 
-    def pause(self, paused):
-        """Stop or start the event sources of the functions, so that uploads wait."""
+    def mapping(self, package):
+        """The event source of the function whose package begins so."""
+        found = self.aws.client("lambda").list_event_source_mappings(FunctionName=self.function(package))
+        (mapping,) = found["EventSourceMappings"]
+        return mapping
+
+    def pause(self, paused, package=""):
+        """Stop or start the event sources of the functions, so that uploads wait. package: of one function only."""
         functions = self.aws.client("lambda")
-        for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-            functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=not paused)
-        while paused and {m["State"] for m in functions.list_event_source_mappings()["EventSourceMappings"]} != {"Disabled"}:
+        all_mappings = functions.list_event_source_mappings()["EventSourceMappings"]
+        uuids = {mapping["UUID"] for mapping in ([self.mapping(package)] if package else all_mappings)}
+        for uuid in uuids:
+            functions.update_event_source_mapping(UUID=uuid, Enabled=not paused)
+        while paused and {functions.get_event_source_mapping(UUID=uuid)["State"] for uuid in uuids} != {"Disabled"}:
             time.sleep(0.1)
 
     def error(self, announcement):

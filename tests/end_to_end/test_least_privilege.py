@@ -29,10 +29,9 @@ UNCALLED = {
     ("*/*Role", "logs:*"): "Lambda and SageMaker write logs",
     ("*/*Role", "xray:*"): "Lambda writes traces",
     ("*/*Role", "sqs:GetQueueAttributes"): "Lambda's poller asks for it when a mapping is made",
-    (
-        "Asynchronous/ReconciliationReconcileRole",
-        "*",
-    ): "nothing gets lost here; tests/unit/test_reconcile_jobs.py loses what it is for",
+    ("Asynchronous/Reconc*ReconcileRole", "s3:*Object", "*/batch*/*"): "a silent batch: tests/unit/test_batch_recovery.py",
+    ("Asynchronous/Reconc*ReconcileRole", "s3:GetObject", "*/raw/*"): "the same: what its transform jobs have stored",
+    ("Asynchronous/Reconc*ReconcileRole", "s3:ListBucket", "*audio*"): "lets S3 say of an upload that it is gone",
     ("Asynchronous/ResultsRecordRole", "s3:DeleteObject"): "takes back a transcript that a cancellation overtook",
     ("*/ModelRole", "ecr:*"): "SageMaker fetches the image",
     ("*/ModelRole", "cloudwatch:PutMetricData"): "SageMaker writes the metrics of the instances",
