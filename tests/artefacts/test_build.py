@@ -90,7 +90,7 @@ def test_an_archive_serves_with_nothing_but_itself_on_the_path(tiny_en: BuiltArt
 
 def test_the_engine_is_imported_from_the_packages_in_the_archive(build_toy: Build, tmp_path: Path) -> None:
     folder = _unpack(build_toy(), tmp_path / "model")
-    package = folder / "code" / "vendor" / interpreter_tag() / "whisper"
+    package = folder / "code" / "vendor" / interpreter_tag() / "tiktoken"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise ImportError('this is the archive itself')")
     finished = subprocess.run(

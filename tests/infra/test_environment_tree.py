@@ -108,7 +108,7 @@ def test_batch_settings_that_cannot_work_are_refused(change, told):
         ),
         ({"alternatives": ("ml.g5.xlarge",)}, r"are ml.g5.xlarge, ml.g5.xlarge; each may be named once; leave one out"),
         ({"payload_bytes": 1024**3}, r"payload_bytes is 1073741824; it must be 1048576 to 26214400"),
-        ({"max_audio_seconds": 4 * 3600}, r"is 14400; real-time inference has 60 s .* at most 6000; lower it, or use async"),
+        ({"max_audio_seconds": 9 * 3600}, r"is 32400; real-time inference has 60 s .* at most 30000; lower it, or use async"),
         ({"container_variables": {"bad name": "y"}}, r"container_variables has 'bad name': 'y'; a name has letters"),
         ({"container_variables": {"WHISPERSTACK_MODEL_DIGEST": "x"}}, r"has WHISPERSTACK_MODEL_DIGEST, which follows from the"),
         ({"engine": "hub"}, r"engine is 'hub' and hub is None; set both or neither"),

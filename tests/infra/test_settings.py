@@ -45,7 +45,7 @@ CPU = dataclasses.replace(GPU, hardware=Hardware.CPU, instance_type="ml.m5.2xlar
         ({"instance_type": "ml.trn1.2xlarge"}, r"'ml.trn1.2xlarge' has accelerators"),
         ({"instance_type": "ml.c7g.xlarge"}, r"'ml.c7g.xlarge' has Arm processors, and the images are for x86_64"),
         ({"max_audio_seconds": 25 * 3600}, r"max_audio_seconds is 90000; no recording may be longer than 86400"),
-        ({"invocation_timeout_seconds": 1}, r"asynchronous inference has 1 s .* at most 100; lower it, or raise that time"),
+        ({"invocation_timeout_seconds": 1}, r"asynchronous inference has 1 s .* at most 500; lower it, or raise that time"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(change, told):
