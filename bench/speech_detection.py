@@ -16,6 +16,8 @@ from typing import Annotated, Any, Final
 import numpy as np
 import torch
 import typer
+import whisper
+import whisper.tokenizer
 from numpy.typing import NDArray
 
 from bench.accuracy import end_on_sigterm, read_recordings
@@ -23,6 +25,7 @@ from bench.models import load_original, settings
 from bench.sounds import SAMPLE_RATE_HZ, SOUNDS, Sound, at_level
 from model_build.progress import TerminalProgress
 from whisper_serving.audio import decode
+from whisper_serving.long_form import NO_SPEECH_THRESHOLD, is_silent
 from whisper_serving.speech import Span, speech_spans
 
 RESULTS: Final = Path(__file__).resolve().parent / "results" / "speech_detection.json"
@@ -55,12 +58,16 @@ class NoSpeech:
 
 @dataclass(frozen=True)
 class Missed:
-    """Of speech under a condition, in seconds: how much there is, and how much Silero and the gate on loudness miss."""
+    """Of speech under a condition, in seconds: how much there is, and how much of it is missed.
+
+    detector: Silero. gate: on loudness. models: those that take the window that it lies in for silent, by name.
+    """
 
     condition: str
     speech_seconds: float
     detector_missed_seconds: float
     gate_missed_seconds: float
+    models_missed_seconds: dict[str, float]
 
 
 @app.command()
@@ -73,8 +80,10 @@ def main(
     recordings = [decode(recording.content, settings()).samples for recording in read_recordings(folder)]
     with TerminalProgress() as progress:
         models = {name: load_original(name, progress) for name in model}
-        progress.stage("Speech")
-        missed = [measure_missed(name, recordings, gain, noise) for name, gain, noise in _conditions()]
+        missed = []
+        for number, (name, gain, noise) in enumerate(_conditions(), start=1):
+            progress.stage(f"Speech {number} of {len(_conditions())}: {name}")
+            missed.append(measure_missed(name, recordings, gain, noise, models))
         progress.stage("Sounds without speech")
         invented = [measure_no_speech(sound, dbfs, models) for sound in SOUNDS for dbfs in _LEVELS_DBFS]
         ratio = measure_time(np.concatenate(recordings))
@@ -93,10 +102,15 @@ def _conditions() -> list[tuple[str, float, tuple[str, float] | None]]:
 
 
 def measure_missed(
-    name: str, recordings: Sequence[NDArray[np.float32]], gain_db: float, noise: tuple[str, float] | None
+    name: str,
+    recordings: Sequence[NDArray[np.float32]],
+    gain_db: float,
+    noise: tuple[str, float] | None,
+    models: dict[str, Any],
 ) -> Missed:
     """noise: a sound, and how many dB the speech is louder."""
     spoken = missed = gated = 0.0
+    silent = dict.fromkeys(models, 0.0)
     for clean in recordings:
         loud = _loud(clean)
         changed = clean * np.float32(10 ** (gain_db / 20))
@@ -109,7 +123,10 @@ def measure_missed(
         spoken += frame * float(loud.sum())
         missed += frame * float((loud & ~heard).sum())
         gated += 0.0 if _gate_open(changed) else frame * float(loud.sum())
-    return Missed(name, round(spoken, 1), round(missed, 2), round(gated, 2))
+        for model, loaded in models.items():
+            silent[model] += frame * float((loud & _mask(_silent_windows(loaded, changed), len(loud))).sum())
+    by_model = {model: round(seconds, 2) for model, seconds in silent.items()}
+    return Missed(name, round(spoken, 1), round(missed, 2), round(gated, 2), by_model)
 
 
 def measure_no_speech(sound: str, dbfs: float, models: dict[str, Any]) -> NoSpeech:
@@ -135,6 +152,25 @@ def _count_words(model: Any, samples: Sound) -> int:
     return sum(any(map(str.isalnum, word)) for word in text.split())
 
 
+def _silent_windows(model: Any, samples: NDArray[np.float32]) -> list[Span]:
+    """Windows of 30 s that openai-whisper, whose rule `is_silent` is, would skip."""
+    tokenizer = whisper.tokenizer.get_tokenizer(model.is_multilingual, num_languages=model.num_languages, language="en")
+    start_of_text = torch.tensor([tokenizer.sot_sequence])
+    spans = []
+    for start in range(0, len(samples), whisper.audio.N_SAMPLES):
+        window = samples[start : start + whisper.audio.N_SAMPLES]
+        mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(window), model.dims.n_mels)
+        with torch.inference_mode():
+            sound = model.embed_audio(mel[None])
+            probabilities = model.logits(start_of_text, sound)[0, tokenizer.sot_sequence.index(tokenizer.sot)].softmax(-1)
+        # Only then the rule asks how sure the model was of its words, which takes far longer.
+        if probabilities[tokenizer.no_speech] > NO_SPEECH_THRESHOLD:
+            (heard,) = whisper.decode(model, sound, whisper.DecodingOptions(language="en", fp16=False))
+            if is_silent(heard):
+                spans.append(Span(start / SAMPLE_RATE_HZ, (start + len(window)) / SAMPLE_RATE_HZ))
+    return spans
+
+
 def _loud(clean: NDArray[np.float32]) -> NDArray[np.bool_]:
     power = (clean[: len(clean) // _FRAME_SAMPLES * _FRAME_SAMPLES].reshape(-1, _FRAME_SAMPLES) ** 2).mean(1)
     return np.asarray(power > np.quantile(power, 0.95) * 10 ** (-_SPEECH_RANGE_DB / 10))
@@ -153,12 +189,14 @@ def _gate_open(samples: NDArray[np.float32]) -> bool:
 def tables(results: dict[str, Any]) -> str:
     if not results:
         return "Not measured since the last change."
+    names = list(results["no_speech"][0]["words"])
+    # Not there in results of before this was measured.
+    silent = list(results["missed"][0].get("models_missed_seconds", {}))
     missed = [
         f"| {row['condition']} | {row['speech_seconds']:.0f} | {row['detector_missed_seconds']:.1f} | "
-        f"{row['gate_missed_seconds']:.1f} |"
+        f"{row['gate_missed_seconds']:.1f} |" + "".join(f" {row['models_missed_seconds'][name]:.1f} |" for name in silent)
         for row in results["missed"]
     ]
-    names = list(results["no_speech"][0]["words"])
     invented = [
         f"| {row['sound']} | {row['dbfs']:.0f} | {row['detected_seconds']:.1f} | {'yes' if row['gate_open'] else 'no'} | "
         + " | ".join(str(row["words"][name]) for name in names)
@@ -167,8 +205,9 @@ def tables(results: dict[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            "| speech | seconds | missed by Silero | missed by the gate on loudness |",
-            "|---|---|---|---|",
+            "| speech | seconds | missed by Silero | missed by the gate on loudness |"
+            + "".join(f" in windows that {name} takes for silent |" for name in silent),
+            "|---|---|---|---|" + "---|" * len(silent),
             *missed,
             "",
             f"| {_SECONDS:.0f} s without speech | dBFS | seconds that Silero takes for speech | gate on loudness open | "

@@ -19,7 +19,7 @@ from whisperstack_contract.transcript import Segment
 
 _COMPRESSION_RATIO_THRESHOLD: Final = 2.4
 _LOGPROB_THRESHOLD: Final = -1.0
-_NO_SPEECH_THRESHOLD: Final = 0.6
+NO_SPEECH_THRESHOLD: Final = 0.6
 # Text that was found by much sampling is no good guide to what follows.
 _PROMPT_RESET_TEMPERATURE: Final = 0.5
 
@@ -142,14 +142,14 @@ def _decode_with_fallback(
 def looks_right(result: DecodedWindow, recogniser: TextTokens) -> bool:
     """Whether to keep it as it is: neither repeating itself nor doubtful, or silent."""
     doubtful = result.avg_logprob < _LOGPROB_THRESHOLD
-    if doubtful and result.no_speech_prob > _NO_SPEECH_THRESHOLD:
+    if doubtful and result.no_speech_prob > NO_SPEECH_THRESHOLD:
         return True
     return not doubtful and compression_ratio(recogniser.text_of(result.tokens)) <= _COMPRESSION_RATIO_THRESHOLD
 
 
 def is_silent(result: DecodedWindow) -> bool:
     """A window without speech: the model says so, and is not sure of its words either."""
-    return result.no_speech_prob > _NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD
+    return result.no_speech_prob > NO_SPEECH_THRESHOLD and result.avg_logprob <= _LOGPROB_THRESHOLD
 
 
 def split(tokens: Sequence[int], n_frames: int, vocabulary: Vocabulary) -> tuple[list[tuple[float, float, Sequence[int]]], int]:
