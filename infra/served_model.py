@@ -37,7 +37,7 @@ _HUB_MODEL: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 # Seconds of audio in a second of processing, above any that is known for one request: WhisperX says 70 for large-v2 on a GPU,
-# docs/performance.md about 90 for tiny.en on two cores. What a model really does on an instance, a measurement says.
+# docs/performance.md about 100 for tiny.en on two cores. What a model really does on an instance, a measurement says.
 MOST_SPEED: Final = 500
 
 # Source: SageMaker API, ContainerDefinition: Environment.

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -152,7 +152,7 @@ def _wave(
     with ThreadPoolExecutor(_UPLOADERS) as pool:
         uploads = [pool.submit(put, index) for index in range(size)]
         try:
-            while waiting := _unannounced(uploads, announced):
+            while waiting := [upload for upload in uploads if not upload.done() or upload.result() not in announced]:
                 for announcement in listener.receive():
                     place = (announcement.source.key, announcement.source.version_id)
                     if place not in announced:
@@ -163,9 +163,10 @@ def _wave(
                     checked = time.monotonic()
                     raise_if_stuck(aws)
                 if time.monotonic() - heard > _PATIENCE_SECONDS:
+                    lost = min((upload.result()[0] for upload in waiting if upload.done()), default="none that was made")
                     raise LostUploadsError(
-                        f"{waiting} of {size} uploads of wave {number} came to no end, and nothing was announced for "
-                        f"{_PATIENCE_SECONDS / 60:.0f} minutes; see {aws.surroundings.logs}"
+                        f"{len(waiting)} of {size} uploads of wave {number} came to no end, {lost} among them, and nothing was "
+                        f"announced for {_PATIENCE_SECONDS / 60:.0f} minutes; see {aws.surroundings.logs}"
                     )
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -174,11 +175,6 @@ def _wave(
     with log.open() as file:
         file.seek(log_bytes)
         return Wave(size, round(seconds, 1), round(median_ms_per_record(file.read()), 1))
-
-
-def _unannounced(uploads: Sequence["Future[tuple[str, str]]"], announced: Counter[tuple[str, str]]) -> int:
-    """How many of the uploads have come to no end yet, those still to be made included. Raises what a failed one did."""
-    return sum(not upload.done() or upload.result() not in announced for upload in uploads)
 
 
 def median_ms_per_record(log: str) -> float:

@@ -1,9 +1,9 @@
 """Linear layers in the numbers that the processor multiplies fastest.
 
 On CPUs with 8-bit dot products (VNNI) weights are rounded to 8 bits per output channel, and activations to 8 bits per row when
-they come, or to 16 where there are few of them. Sums of 8-bit products are exact integers, and those of a row with 16-bit
-activations are made in the same order for any number of rows: a row's result does not depend on what shares the batch.
-Elsewhere layers stay in 16 or 32 bits.
+they come, or to 16 in narrow decoders, which take one token at a time. Sums of 8-bit products are exact integers, and those of
+a row with 16-bit activations are made in the same order for any number of rows: a row's result does not depend on what shares
+the batch. Elsewhere layers stay in 16 or 32 bits.
 """
 
 from collections.abc import Callable
