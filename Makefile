@@ -48,7 +48,7 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup $(SERVING)/.created lint imports check-docs unit ## every check; passes on a fresh machine
+test: setup-side-by-side lint imports check-docs unit ## every check; passes on a fresh machine
 	@$(MAKE) --no-print-directory --jobs $(JOBS) demo-test serving-test-short end-to-end typecheck
 
 lint: setup ## ruff
@@ -195,6 +195,10 @@ setup-synth: $(VENV)/.synth node_modules/.installed
 
 setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched build/sagemaker-core/.fetched
 
+.PHONY: setup-side-by-side
+setup-side-by-side:
+	@$(MAKE) --no-print-directory --jobs 2 setup $(SERVING)/.created
+
 $(VENV)/.created:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11, or name another with PYTHON=…"; exit 1; }
 	@echo "Setting up: virtual environment"
@@ -206,7 +210,8 @@ $(VENV)/.synth: requirements.txt $(VENV)/.created
 	@$(PIP) --require-hashes -r requirements.txt
 	@touch $@
 
-$(VENV)/.torch: requirements-torch.txt $(VENV)/.created
+# After the bar stands what is only to come earlier: two pips must not work in one environment.
+$(VENV)/.torch: requirements-torch.txt $(VENV)/.created | $(VENV)/.synth
 	@echo "Setting up: PyTorch (about half a minute from a near mirror; a CUDA build is several GB)"
 	@$(PIP) -r requirements-torch.txt
 	@touch $@
@@ -217,7 +222,7 @@ $(VENV)/.model: requirements-model.txt $(VENV)/.torch $(VENV)/.synth
 	@$(PIP) --require-hashes --no-deps --no-build-isolation -r requirements-model.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.synth
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.synth | $(VENV)/.model
 	@echo "Setting up: embedded AWS and test tools (about a minute)"
 	@$(PIP) --require-hashes -r requirements-dev.txt
 	@touch $@
@@ -244,7 +249,7 @@ build/wheels/.fetched: requirements-container.txt $(VENV)/.model
 	@touch $@
 
 # AWS's table of its images, which a test compares with ours.
-build/sagemaker-core/.fetched: requirements-images.txt $(VENV)/.created
+build/sagemaker-core/.fetched: requirements-images.txt $(VENV)/.created | $(VENV)/.dev
 	@rm -rf build/sagemaker-core
 	@$(PIP) --quiet --require-hashes --no-deps --target build/sagemaker-core -r requirements-images.txt
 	@touch $@

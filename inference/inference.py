@@ -4,10 +4,13 @@ Whatever keeps the model from loading, this module can be imported and answers. 
 sends its own text with status 400, which blames the client, and TorchServe starts the worker again for ever.
 """
 
+import gc
 import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +64,18 @@ def transform_fn(
     return answer(lambda: model.transcribe(read_request(body, context, settings)), context, settings.inference_option)
 
 
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """While modules and weights come, which stay: to look for garbage among them takes up to a quarter of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@_nothing_collected()
 def _load(model_folder: Path) -> Any:
     # Imported here: what is missing or broken in the archive must become an answer, not an import error of this module.
     from whisper_serving.engines import load_engine

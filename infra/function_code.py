@@ -5,6 +5,7 @@ network, and the same bytes for the same lock file. The Lambda runtime has a bot
 parameters that we send.
 """
 
+import fcntl
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import distribution
@@ -46,7 +47,7 @@ _DATA: Final = {"transcribe_canary": {PurePath("transcribe_canary/sample.mp3"): 
 def stage_function(package: str, root: Path = ROOT, target: Path | None = None) -> Path:
     """The folder with all that `package` imports: lambda/<package>, what functions share, the contract, the dependencies.
 
-    Only files that changed are written, so that two synths at a time do not disturb each other.
+    Only files that changed are written, by one synth at a time: another may be reading them.
     Raises ConfigurationError where the function has no handler.
     """
     source = root / "lambda" / package
@@ -56,11 +57,14 @@ def stage_function(package: str, root: Path = ROOT, target: Path | None = None) 
     files = {**dict(_dependencies()), **_DATA.get(package, {})}
     for own in (root / "contract" / "whisperstack_contract", source, *_shared_packages(root / "lambda")):
         files.update(_package(own))
-    for path in _existing(folder):
-        if path.relative_to(folder) not in files:
-            path.unlink()
-    for relative, path in files.items():
-        _copy(path, folder / relative)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for path in _existing(folder):
+            if path.relative_to(folder) not in files:
+                path.unlink()
+        for relative, path in files.items():
+            _copy(path, folder / relative)
     return folder
 
 

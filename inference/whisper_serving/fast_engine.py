@@ -46,8 +46,8 @@ class FastEngine:
     def load(cls, model_folder: Path, hardware: str | None) -> "FastEngine":
         """Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
         manifest, device = read_manifest(model_folder), choose_device(hardware)
-        with checked_weights(model_folder, manifest) as file:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        with checked_weights(model_folder, manifest) as path:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         try:
             with torch.inference_mode():
                 model = FastModel.from_checkpoint(checkpoint, Precision.best_for(device))

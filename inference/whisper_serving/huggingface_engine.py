@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import (
     GenerationConfig,
@@ -112,8 +112,8 @@ class HuggingFaceEngine:
 
 
 def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForConditionalGeneration:
-    with checked_weights(model_folder, manifest) as file:
-        state = load_tensors(file.read())
+    with checked_weights(model_folder, manifest) as path:
+        state = load_file(path)
     configuration = WhisperConfig.from_pretrained(model_folder, local_files_only=True)
     # Without memory at first: every number comes from the file.
     with torch.device("meta"):

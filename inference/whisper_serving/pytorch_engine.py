@@ -41,8 +41,8 @@ class PytorchEngine:
     def load(cls, model_folder: Path, hardware: str | None) -> "PytorchEngine":
         """Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
         manifest, device = read_manifest(model_folder), choose_device(hardware)
-        with checked_weights(model_folder, manifest) as file:
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        with checked_weights(model_folder, manifest) as path:
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         try:
             model = Whisper(ModelDimensions(**checkpoint["dims"]))
             model.load_state_dict(checkpoint["model_state_dict"])

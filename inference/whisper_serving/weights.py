@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from whisperstack_contract.artefact import ARCHIVE_MANIFEST_FILENAME, ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
@@ -27,8 +26,11 @@ def read_manifest(model_folder: Path) -> ArchiveManifest:
 
 
 @contextmanager
-def checked_weights(model_folder: Path, manifest: ArchiveManifest) -> Iterator[BinaryIO]:
-    """The open weights file, at its start. Raises ModelUnavailableError unless its SHA-256 is the manifest's."""
+def checked_weights(model_folder: Path, manifest: ArchiveManifest) -> Iterator[str]:
+    """A path of the weights file, to map into memory while this is open, so that no copy of it is made and workers share it.
+
+    Raises ModelUnavailableError unless the file's SHA-256 is the manifest's.
+    """
     expected = manifest.files.get(manifest.weights)
     if expected is None:
         raise ModelUnavailableError(f"the model archive's manifest has no digest of {manifest.weights!r}; build it again")
@@ -42,5 +44,4 @@ def checked_weights(model_folder: Path, manifest: ArchiveManifest) -> Iterator[B
                 f"{manifest.weights!r} has the SHA-256 {digest}; the manifest says {expected}; deploy the archive again"
             )
         # The file that was hashed is the file that is read, whatever happens to its name meanwhile.
-        file.seek(0)
-        yield file
+        yield f"/dev/fd/{file.fileno()}"

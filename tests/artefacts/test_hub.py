@@ -1,9 +1,8 @@
-"""Weights from a model hub. A server on this machine stands for it: what a real hub answers was read from huggingface_hub."""
+"""Weights from a model hub, for which a server on this machine stands."""
 
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from tests.artefacts.conftest import NoProgress, make_toy_model
 from tests.artefacts.file_server import FileServer
+from tests.artefacts.model_hub import Hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "me/mine"
@@ -37,37 +37,9 @@ def _toy_files() -> dict[str, bytes]:
     }
 
 
-@dataclass
-class Hub:
-    """One repository with one commit. stated: digests that the hub states wrongly. lfs: whether it states any."""
-
-    files: dict[str, bytes] = field(default_factory=_toy_files)
-    stated: dict[str, str] = field(default_factory=dict)
-    lfs: bool = True
-
-    def __call__(self, path: str) -> tuple[bytes, dict[str, str]] | None:
-        path, _, _ = path.partition("?")
-        if path in (f"/api/models/{REPOSITORY}/revision/{name}" for name in ("main", COMMIT)):
-            return json.dumps(self._about()).encode(), {"Content-Type": "application/json"}
-        start = f"/{REPOSITORY}/resolve/{COMMIT}/"
-        content = self.files.get(path.removeprefix(start)) if path.startswith(start) else None
-        if content is None:
-            return None
-        return content, {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": COMMIT}
-
-    def _about(self) -> dict[str, Any]:
-        siblings = []
-        for name, content in self.files.items():
-            digest = self.stated.get(name, hashlib.sha256(content).hexdigest())
-            lfs = {"sha256": digest, "size": len(content), "pointerSize": 130}
-            siblings.append({"rfilename": name, "size": len(content), **({"lfs": lfs} if self.lfs else {})})
-        card = {"license": "apache-2.0"}
-        return {"id": REPOSITORY, "sha": COMMIT, "author": "me", "cardData": card, "siblings": siblings, "tags": []}
-
-
 @pytest.fixture
 def hub(file_server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    hub = Hub()
+    hub = Hub(REPOSITORY, COMMIT, _toy_files())
     file_server.answer = hub
     monkeypatch.setenv("HF_ENDPOINT", file_server.address)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))

@@ -28,6 +28,7 @@ TOOLKITS = {
 START_SECONDS = 60.0
 # Multi Model Server refuses ports above it.
 _LARGEST_PORT = 32_767
+_LEAST_PORT = 20_000
 ANSWER_SECONDS = 180.0
 
 
@@ -99,10 +100,13 @@ class RunningStack:
 
 
 @contextmanager
-def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path, name: str) -> Iterator[RunningStack]:
+def serving(
+    stack: str, model: Path, variables: Mapping[str, str], folder: Path, name: str, programs: Path | None = None
+) -> Iterator[RunningStack]:
     """The stack with the unpacked archive `model`, which becomes its /opt/ml/model; from its first 200 of /ping on.
 
     variables: the container's, as the template has them; only paths, port and temporary folder are this machine's.
+    programs: what the image has on its PATH beside the stack.
     """
     base, port = folder / "ml", _free_port()
     base.mkdir(parents=True)
@@ -117,7 +121,7 @@ def serving(stack: str, model: Path, variables: Mapping[str, str], folder: Path,
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "JAVA_HOME": str(runtime),
         # Nothing but the stack and Java: what an archive needs, it brings along or finds in the stack's own environment.
-        "PATH": f"{PYTHON.parent}:{runtime / 'bin'}:/usr/bin:/bin",
+        "PATH": ":".join(map(str, (PYTHON.parent, runtime / "bin", *([programs] if programs else []), "/usr/bin", "/bin"))),
         "HOME": str(temporary),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
@@ -173,7 +177,9 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 def _free_port() -> int:
-    for port in range(20_000, _LARGEST_PORT):
+    # The tests of the other stack, beside these, begin somewhere else: a port that is free now is taken only by and by.
+    first = _LEAST_PORT + os.getpid() * 101 % (_LARGEST_PORT - _LEAST_PORT)
+    for port in (*range(first, _LARGEST_PORT), *range(_LEAST_PORT, first)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -71,6 +71,18 @@ def test_two_stagings_are_equal_byte_for_byte(staged, tmp_path):
     assert digests(stage_function(package, target=tmp_path)) == digests(folder)
 
 
+def test_synths_at_a_time_do_not_disturb_each_other(staged, tmp_path):
+    package, folder = staged
+    program = (
+        "from pathlib import Path; from infra.function_code import stage_function;"
+        f"stage_function({package!r}, target=Path({str(tmp_path / 'same')!r}))"
+    )
+    command = [sys.executable, "-c", program]
+    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [process.communicate()[1] for process in running] == [b""] * 3
+    assert digests(tmp_path / "same") == digests(folder)
+
+
 def test_what_is_no_longer_part_of_the_function_goes_away(staged):
     package, folder = staged
     stale = folder / package / "deleted_module.py"
