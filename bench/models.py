@@ -5,10 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from bench.packing import write_checkpoint
 from model_build.artefact import build_artefact
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
-from model_build.sources import PackageSource
+from model_build.sources import CheckpointSource, PackageSource, Source
 from whisper_serving.engines import load_engine
 from whisper_serving.settings import Settings
 from whisper_serving.transcriber import Transcriber
@@ -28,14 +29,30 @@ def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber
 
 
 def unpacked_archive(engine: str, model: str, progress: Progress) -> Path:
-    """Built into build/bench/ unless it is there. Raises BuildError."""
+    """Built from the package with its weights into build/bench/ unless it is there. Raises BuildError."""
+    return _unpacked(engine, model, PackageSource.find(model), progress)
+
+
+def random_archive(engine: str, model: str, progress: Progress) -> Path:
+    """The same with random weights, for sizes of which no package has any: they load as trained ones do."""
+    checkpoint = PROJECT / "build" / "bench" / f"random-{model}.pt"
+    if not checkpoint.is_file():
+        progress.stage(f"Making random weights of {model}")
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = checkpoint.with_suffix(".new")
+        write_checkpoint(unfinished, model)
+        unfinished.replace(checkpoint)
+    return _unpacked(engine, model, CheckpointSource(checkpoint, "none", "nobody"), progress)
+
+
+def _unpacked(engine: str, model: str, source: Source, progress: Progress) -> Path:
     folder = PROJECT / "build" / "bench" / f"{engine}-{model}"
     # The packages for the container would only be unpacked.
     with tempfile.TemporaryDirectory(prefix="whisper-bench-") as temporary:
         nothing = Path(temporary) / "nothing.txt"
         nothing.write_text("")
         packages = ContainerPackages(nothing, Path(temporary))
-        built = build_artefact(engine, model, PackageSource.find(model), packages, folder, PROJECT, progress)
+        built = build_artefact(engine, model, source, packages, folder, PROJECT, progress)
         unpacked = folder / "model"
         if built.rebuilt or not unpacked.is_dir():
             with tarfile.open(folder / "model.tar.gz") as archive:

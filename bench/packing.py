@@ -56,14 +56,14 @@ def measure(command: Sequence[str]) -> Run:
     return Run(seconds, usage.ru_maxrss / 1024)
 
 
-def write_checkpoint(path: Path) -> None:
-    """A checkpoint of random weights; the same on every machine."""
+def write_checkpoint(path: Path, model: str = MODEL) -> None:
+    """A checkpoint of random weights in a model's dimensions; the same on every machine."""
     import torch
 
     from model_build.catalogue import SIZES
     from model_build.shapes import expected_shapes
 
-    dims = next(size.dims for size in SIZES if size.name == MODEL)
+    dims = next(size.dims for size in SIZES if size.name == model)
     torch.manual_seed(0)
     state = {name: (torch.randn(shape) * _SPREAD).half() for name, shape in expected_shapes(dims).items()}
     torch.save({"dims": dims, "model_state_dict": state}, path)

@@ -12,20 +12,26 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Final
 
 import typer
 
-from bench.models import PROJECT, unpacked_archive
+from bench.models import PROJECT, random_archive, unpacked_archive
+from bench.speed import processor_name
 from model_build.progress import TerminalProgress
 from whisperstack_contract.variables import EXACT, FAST, MODEL_DIGEST, NUMERICS
 
 RESULTS: Final = Path(__file__).resolve().parent / "results" / "startup.json"
 
 _ORIGINAL: Final = "openai-whisper"
-_ENGINES: Final = (_ORIGINAL, "pytorch", FAST, "huggingface")
+# What the Hugging Face engine cannot start without, and nothing of ours in it.
+_IMPORTS: Final = "import transformers"
+_HUGGINGFACE: Final = "huggingface"
+_ENGINES: Final = (_ORIGINAL, "pytorch", FAST, _HUGGINGFACE)
 _RECORDING: Final = PROJECT / "samples" / "jfk.mp3"
 _THREADS: Final = "2"
 
@@ -39,33 +45,42 @@ app = typer.Typer(add_completion=False, help=__doc__)
 @app.command()
 def main(
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = ["tiny.en", "base"],  # noqa: B006
+    load: Annotated[list[str], typer.Option(help="Sizes to load only, with random weights.")] = ["large-v3-turbo"],  # noqa: B006
     runs: Annotated[int, typer.Option(min=3, help="Starts of each engine.")] = 5,
 ) -> None:
     rows = []
     with TerminalProgress() as progress:
-        for size in model:
-            folders = {engine: unpacked_archive(engine, size, progress) for engine in ("pytorch", "huggingface")}
+        for size in (*model, *load):
+            archive = unpacked_archive if size in model else random_archive
+            folders = {engine: archive(engine, size, progress) for engine in ("pytorch", _HUGGINGFACE)}
             taken: dict[str, list[list[float]]] = defaultdict(list)
             for number in range(runs):
                 progress.stage(f"{size}: start {number + 1} of {runs} of each engine")
-                for engine in _ENGINES:
-                    folder = folders["huggingface" if engine == "huggingface" else "pytorch"]
-                    taken[engine].append(start(engine, folder))
+                for engine in (*_ENGINES, _IMPORTS):
+                    folder = folders[_HUGGINGFACE if engine == _HUGGINGFACE else "pytorch"]
+                    taken[engine].append(start(engine, folder, answers=size in model and engine != _IMPORTS))
             rows += [
                 {
                     "model": size,
                     "engine": engine,
-                    **dict(zip(("load", "first", "warm"), map(median, zip(*found, strict=True)), strict=True)),
+                    **dict(zip(("load", "first", "warm"), map(median, zip(*found, strict=True)), strict=False)),
                 }
                 for engine, found in taken.items()
             ]
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"runs": runs, "rows": rows}, indent=1) + "\n")
+    document = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": {"processor": processor_name(), "cores": os.cpu_count()},
+        "versions": {name: version(name) for name in ("openai-whisper", "torch", "transformers")},
+        "runs": runs,
+        "rows": rows,
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     typer.echo(table(read_results()))
 
 
-def start(engine: str, folder: Path) -> list[float]:
-    """Seconds until the model is loaded, of the first request, and of the second."""
+def start(engine: str, folder: Path, *, answers: bool) -> list[float]:
+    """Seconds until the model is loaded and, if it answers, of the first request and of the second."""
     environment = {
         **{name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ},
         "PYTHONPATH": os.pathsep.join(str(PROJECT / root) for root in (".", "contract", "inference")),
@@ -73,7 +88,8 @@ def start(engine: str, folder: Path) -> list[float]:
         MODEL_DIGEST: "0" * 64,
         NUMERICS: FAST if engine == FAST else EXACT,
     }
-    command = [sys.executable, "-m", "bench.startup_worker", engine, str(folder), str(_RECORDING), str(time.monotonic())]
+    recording = str(_RECORDING) if answers else ""
+    command = [sys.executable, "-m", "bench.startup_worker", engine, str(folder), recording, str(time.monotonic())]
     run = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
         typer.echo(run.stderr, err=True)
@@ -89,17 +105,23 @@ def table(results: dict[str, Any]) -> str:
     if not results:
         return "Not measured since the last change."
     original = {row["model"]: row["load"] for row in results["rows"] if row["engine"] == _ORIGINAL}
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    where = f"{machine['cores']} cores of {machine['processor']}, {versions}"
     lines = [
+        f"{results['date']}, {where}; medians of {results['runs']} starts:",
+        "",
         "| model | engine | load, s | of openai-whisper's | first request, s | of a warm one | target |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in results["rows"]:
-        load, first = row["load"] / original[row["model"]], row["first"] / row["warm"]
-        holds = "holds" if load <= _MOST_LOAD_RATIO and first <= _MOST_FIRST_RATIO else "does not hold"
-        lines.append(
-            f"| {row['model']} | {row['engine']} | {row['load']:.2f} | {load:.2f} | {row['first']:.2f} | {first:.2f} | "
-            f"{'' if row['engine'] == _ORIGINAL else holds} |"
-        )
+        ratios = [row["load"] / original[row["model"]]] + ([row["first"] / row["warm"]] if "first" in row else [])
+        limits = (_MOST_LOAD_RATIO, _MOST_FIRST_RATIO)
+        holds = all(ratio <= limit for ratio, limit in zip(ratios, limits, strict=False))
+        verdict = "" if row["engine"] in (_ORIGINAL, _IMPORTS) else "holds" if holds else "does not hold"
+        first = (f"{row['first']:.2f}", f"{ratios[1]:.2f}") if "first" in row else ("", "")
+        cells = (row["model"], row["engine"], f"{row['load']:.2f}", f"{ratios[0]:.2f}", *first, verdict)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
