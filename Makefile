@@ -86,9 +86,9 @@ unit: setup ## unit, template, artefact and handler tests
 	@echo "== pytest"
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests --ignore tests/end_to_end --ignore tests/demo --ignore tests/conformance -m "not slow" $(PYTEST)
 
-artefact-test: setup ## the artefacts' tests with the slow ones: base as well, every engine from every source   [PYTEST=…]
+artefact-test: setup ## the artefacts' tests with the slow ones: base as well, every engine from every source, an hour in each   [PYTEST=…]
 	@echo "== pytest, artefacts"
-	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/artefacts $(PYTEST)
+	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/artefacts tests/serving/test_memory.py $(PYTEST)
 
 .PHONY: bench-packing
 bench-packing: setup ## building an artefact of 1.6 GB beside tar czf, into docs/packing.md; takes ten minutes and 10 GB of disk

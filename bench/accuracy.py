@@ -31,7 +31,7 @@ from whisperstack_contract.variables import FAST
 
 RESULTS: Final = Path(__file__).resolve().parent / "results" / "accuracy.json"
 
-_ENGINES: Final = ("pytorch", FAST, "huggingface")
+_ENGINES: Final = ("pytorch", FAST, "huggingface", f"huggingface-{FAST}")
 _MODELS: Final = ("tiny.en", "base")
 _BASELINE: Final = "openai-whisper"
 _MOST_POINTS_WORSE: Final = 0.3

@@ -22,10 +22,12 @@ _DIGEST: Final = "0" * 64
 
 
 def load_transcriber(engine: str, model: str, progress: Progress) -> Transcriber:
-    """engine: an archive's, or 'fast' for the PyTorch archive's second one. Raises BuildError."""
-    numerics, engine = (FAST, "pytorch") if engine == FAST else (EXACT, engine)
-    chosen = settings(numerics)
-    return Transcriber(load_engine(unpacked_archive(engine, model, progress), chosen), chosen)
+    """engine: an archive's, or 'fast' and 'huggingface-fast' for the faster ways to run one. Raises BuildError."""
+    archive = engine.removesuffix(f"-{FAST}")
+    chosen = settings(FAST if engine.endswith(FAST) else EXACT)
+    return Transcriber(
+        load_engine(unpacked_archive("pytorch" if archive == FAST else archive, model, progress), chosen), chosen
+    )
 
 
 def unpacked_archive(engine: str, model: str, progress: Progress) -> Path:

@@ -126,6 +126,7 @@ ENGINES: Final[dict[str, Callable[[Weights, str, int], Transcribe]]] = {
     FLOOR: encoder_alone,
     "exact": ours("pytorch", "exact"),
     "huggingface": ours("huggingface", "exact"),
+    "huggingface-fast": ours("huggingface", "fast"),
     "openai-whisper": openai_whisper,
     "pipeline": pipeline(None),
     "pipeline-greedy": pipeline(1),

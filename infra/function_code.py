@@ -7,7 +7,8 @@ parameters that we send.
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path, PurePath
 from typing import Final
@@ -54,7 +55,7 @@ def stage_function(package: str, root: Path = ROOT, target: Path | None = None) 
     if not (source / "handler.py").is_file():
         raise ConfigurationError(f"{source / 'handler.py'} does not exist; write the function, or correct the package's name")
     folder = target or FUNCTIONS_FOLDER / package
-    files = {**dict(_dependencies()), **_DATA.get(package, {})}
+    files = {**_dependencies(), **_DATA.get(package, {})}
     for own in (root / "contract" / "whisperstack_contract", source, *_shared_packages(root / "lambda")):
         files.update(_package(own))
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -83,11 +84,14 @@ def _package(folder: Path) -> dict[PurePath, Path]:
     }
 
 
-def _dependencies() -> Iterator[tuple[PurePath, Path]]:
-    for name in DISTRIBUTIONS:
-        for file in distribution(name).files or ():
-            if _is_needed(file):
-                yield PurePath(file), Path(str(file.locate()))
+@cache
+def _dependencies() -> Mapping[PurePath, Path]:
+    return {
+        PurePath(file): Path(str(file.locate()))
+        for name in DISTRIBUTIONS
+        for file in distribution(name).files or ()
+        if _is_needed(file)
+    }
 
 
 def _is_needed(file: PurePath) -> bool:

@@ -7,22 +7,62 @@ more, alone and with openai-whisper's 30 s of padding, at its temperatures. docs
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 
-from whisper_serving.fast_model import FastModel
 from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
-from whisper_serving.long_form import HeardSegment, is_silent, looks_right, segments_of, split
+from whisper_serving.long_form import HeardSegment, TextTokens, is_silent, looks_right, segments_of, split
 from whisper_serving.speech_windows import Window
-from whisper_serving.window_decoding import DecodedWindow
+from whisper_serving.token_rules import Vocabulary
+from whisper_serving.window_decoding import DecodedWindow, WindowDecoder, WindowSteps
 from whisperstack_contract.options import TranscriptionOptions
-
-# Enough to fill the processor's units; more only adds memory. docs/performance.md has the figures.
-MOST_ROWS: Final = 16
 
 # A shorter rest holds no word that the window's timestamps would have left out.
 _SHORTEST_REST_FRAMES: Final = round(0.5 * FRAMES_PER_SECOND)
+
+
+class Tokenizer(TextTokens, Protocol):
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+
+class BatchModel(Protocol):
+    """One framework's model, many windows at a time. filters: as LogMel takes them. n_text: its text context in tokens.
+
+    most_rows: windows at once that fill the processor's units; more would only add memory.
+    """
+
+    @property
+    def most_rows(self) -> int: ...
+
+    @property
+    def filters(self) -> torch.Tensor: ...
+
+    @property
+    def n_text(self) -> int: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def window_decoder(self) -> WindowDecoder: ...
+
+    def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
+        """[n, width]. padded: with zeros to 30 s, as openai-whisper does; else as short as the model may have it."""
+        ...
+
+    def begin(self, sounds: Sequence[torch.Tensor]) -> WindowSteps:
+        """sounds: as `encode` returns them, each a row."""
+        ...
+
+    def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
+        """(code, probability)."""
+        ...
+
+    def attend(self, sound: torch.Tensor, tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(logits [n, n_vocab], attention before softmax [heads, n, positions]), both float32 on the CPU."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,22 +81,24 @@ class BatchedRecogniser:
     """
 
     def __init__(
-        self, model: FastModel, mel: LogMel, prompt: Sequence[int], options: TranscriptionOptions, most_rows: int
+        self, model: BatchModel, mel: LogMel, prompt: Sequence[int], options: TranscriptionOptions, most_rows: int
     ) -> None:
         self._model, self._mel, self._options = model, mel, options
         self._prompt, self._most_rows = prompt, most_rows
 
-    def hear(self, windows: Sequence[Window]) -> Iterator[list[Hearing]]:
-        """Batch after batch; the rests of windows after the windows themselves."""
+    def hear(self, windows: Sequence[Window]) -> Iterator[Hearing]:
+        """The rests of windows come after the windows themselves. Who keeps a hearing keeps its sound in memory."""
         waiting = list(windows)
         while waiting:
             # Of one length, so that no row of a batch waits for a much longer one.
             waiting.sort(key=lambda window: window.n_frames, reverse=True)
             rests: list[Window] = []
             for first in range(0, len(waiting), self._most_rows):
-                batch = [self._improve(hearing) for hearing in self._decode(waiting[first : first + self._most_rows])]
-                yield batch
-                rests += [rest for hearing in batch if (rest := self._rest(hearing)) is not None]
+                for decoded in self._decode(waiting[first : first + self._most_rows]):
+                    hearing = self._improve(decoded)
+                    yield hearing
+                    if (rest := self._rest(hearing)) is not None:
+                        rests.append(rest)
             waiting = rests
 
     def segments_of(self, hearing: Hearing) -> list[HeardSegment]:
@@ -72,7 +114,7 @@ class BatchedRecogniser:
         if temperature > 0 or (self._options.beam_size or 1) > 1:
             results = [self._decode_alone(sound, temperature) for sound in sounds]
         else:
-            steps = self._model.decoder.begin(sounds)
+            steps = self._model.begin(sounds)
             results = self._model.window_decoder.decode_greedily(steps, self._prompt, len(sounds))
         return [Hearing(*found) for found in zip(windows, sounds, results, strict=True)]
 
@@ -91,7 +133,7 @@ class BatchedRecogniser:
     def _decode_alone(self, sound: torch.Tensor, temperature: float) -> DecodedWindow:
         # The same window gives the same text, whatever was sampled before.
         torch.manual_seed(0)
-        steps = self._model.decoder.begin([sound])
+        steps = self._model.begin([sound])
         return self._model.window_decoder.decode(steps, self._prompt, temperature, self._options.beam_size, self._most_rows)
 
     def _rest(self, hearing: Hearing) -> Window | None:

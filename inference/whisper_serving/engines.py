@@ -24,5 +24,6 @@ def load_engine(model_folder: Path, settings: Settings) -> Engine:
     if engine == "huggingface":
         from whisper_serving.huggingface_engine import HuggingFaceEngine
 
-        return HuggingFaceEngine.load(model_folder, settings.hardware, settings.chunk_length_seconds)
+        chunk, fast = settings.chunk_length_seconds, settings.numerics == FAST
+        return HuggingFaceEngine.load(model_folder, settings.hardware, chunk, side_by_side=fast)
     raise ModelUnavailableError(f"the archive is for the engine {engine!r}; this version runs pytorch and huggingface")

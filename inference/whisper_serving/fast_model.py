@@ -1,18 +1,18 @@
 """An openai-whisper checkpoint as the fast engine computes it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
-from whisper_serving.fast_decoder import FastDecoder
+from whisper_serving.fast_decoder import BatchSteps, FastDecoder
 from whisper_serving.fast_encoder import FRAMES_PER_POSITION, FastEncoder
 from whisper_serving.fast_linear import Precision
 from whisper_serving.log_mel import FRAMES_PER_SECOND, WINDOW_FRAMES, LogMel
 from whisper_serving.speech_windows import Window
 from whisper_serving.whisper_tokenizer import WhisperTokenizer, mel_filters
-from whisper_serving.window_decoding import WindowDecoder
+from whisper_serving.window_decoding import PROMPT_SHARE, WindowDecoder
 
 # What the model sees after a window's end: it has learnt to end a text where sound ends. The rest of 30 s tells it nothing new.
 _MARGIN_FRAMES: Final = round(1.5 * FRAMES_PER_SECOND)
@@ -21,20 +21,26 @@ _LEAST_FRAMES: Final = 15 * FRAMES_PER_SECOND
 # The encoder's output is a multiple of this, so that windows of about the same length cost the same.
 _STEP_FRAMES: Final = 64 * FRAMES_PER_POSITION
 
-# Half of the text context is for what was said before, half for what is said now. Source: openai-whisper decoding.py.
-PROMPT_SHARE: Final = 2
+# docs/performance.md has the figures.
+_MOST_ROWS: Final = 16
 
 
 @dataclass(frozen=True)
 class FastModel:
+    """A BatchModel. heads: (layer, head) of the cross-attention that follows the audio."""
+
     encoder: FastEncoder
     decoder: FastDecoder
     tokenizer: WhisperTokenizer
     window_decoder: WindowDecoder
     filters: torch.Tensor
+    heads: Sequence[tuple[int, int]]
+    most_rows: int = _MOST_ROWS
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Mapping[str, Any], precision: Precision) -> "FastModel":
+    def from_checkpoint(
+        cls, checkpoint: Mapping[str, Any], heads: Sequence[tuple[int, int]], precision: Precision
+    ) -> "FastModel":
         """Raises KeyError, TypeError or RuntimeError where it is no openai-whisper checkpoint."""
         dims, state = checkpoint["dims"], checkpoint["model_state_dict"]
         tokenizer = WhisperTokenizer(dims["n_vocab"])
@@ -44,7 +50,12 @@ class FastModel:
             tokenizer,
             WindowDecoder(tokenizer.vocabulary, dims["n_text_ctx"] // PROMPT_SHARE, precision.device),
             mel_filters(dims["n_mels"]),
+            heads,
         )
+
+    @property
+    def n_text(self) -> int:
+        return self.decoder.n_text
 
     def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
         """[n, width]. padded: with zeros to 30 s, as openai-whisper does, rather than with a margin, to 15 s at least."""
@@ -52,11 +63,17 @@ class FastModel:
         length = WINDOW_FRAMES if padded else min(length, WINDOW_FRAMES)
         return self.encoder(mel.window(window.start, window.n_frames, length))
 
+    def begin(self, sounds: Sequence[torch.Tensor]) -> BatchSteps:
+        return self.decoder.begin(sounds)
+
     def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
         """(code, probability). Source: openai-whisper decoding.py."""
         vocabulary = self.tokenizer.vocabulary
         start = torch.tensor([[vocabulary.start_of_transcript]], device=self.decoder.device)
-        logits = self.decoder.begin([sound]).advance(start)[0, -1]
+        logits = self.begin([sound]).advance(start)[0, -1]
         probabilities = logits[list(vocabulary.languages.values())].softmax(-1)
         best = int(probabilities.argmax())
         return list(vocabulary.languages)[best], float(probabilities[best])
+
+    def attend(self, sound: torch.Tensor, tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.decoder.attend(sound, tokens, self.heads)

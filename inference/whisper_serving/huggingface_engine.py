@@ -23,11 +23,12 @@ from transformers import (
 
 from whisper_serving.devices import choose_device
 from whisper_serving.hardware_failures import retry_with_less_memory
-from whisper_serving.huggingface_windows import HuggingFaceWindows
+from whisper_serving.huggingface_windows import HuggingFaceTokenizer, HuggingFaceWindows
 from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
 from whisper_serving.long_form import recognise_windows
 from whisper_serving.option_check import ENGLISH, check_against_model
 from whisper_serving.recognition import Recognition
+from whisper_serving.side_by_side import recognise_side_by_side
 from whisper_serving.speech import Span, stretches
 from whisper_serving.token_rules import Vocabulary
 from whisper_serving.weights import checked_weights, read_manifest
@@ -36,6 +37,7 @@ from whisper_serving.word_alignment import Aligner
 from whisper_serving.word_bounds import bounded_words
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS
 from whisperstack_contract.options import Task, TranscriptionOptions
 
 # Tied to the token embedding, so a folder need not hold it.
@@ -43,22 +45,28 @@ _OUTPUT_PROJECTION: Final = "proj_out.weight"
 
 
 class HuggingFaceEngine:
-    """One copy of the model. only_language: 'en' for an English-only model, else None."""
+    """One copy of the model. only_language: 'en' for an English-only model, else None.
+
+    side_by_side: windows cut at pauses and heard at once, else openai-whisper's loop, one after another.
+    """
 
     def __init__(
-        self, windows: HuggingFaceWindows, filters: torch.Tensor, manifest: ArchiveManifest, chunk_length_seconds: float
+        self, windows: HuggingFaceWindows, manifest: ArchiveManifest, chunk_length_seconds: float, *, side_by_side: bool
     ) -> None:
         self.engine = manifest.engine
         self.model = manifest.model
         self._windows = windows
-        self._filters = filters
         self._chunk_frames = round(chunk_length_seconds * FRAMES_PER_SECOND)
-        self._languages = tuple(windows.vocabulary.languages) or (ENGLISH,)
-        self.only_language = None if windows.vocabulary.languages else ENGLISH
+        self._side_by_side = side_by_side
+        known = windows.tokenizer.vocabulary.languages
+        self._languages = tuple(known) or (ENGLISH,)
+        self.only_language = None if known else ENGLISH
 
     @classmethod
-    def load(cls, model_folder: Path, hardware: str | None, chunk_length_seconds: float) -> "HuggingFaceEngine":
-        """chunk_length_seconds: the most sound in one window, at most 30.
+    def load(
+        cls, model_folder: Path, hardware: str | None, chunk_length_seconds: float, *, side_by_side: bool
+    ) -> "HuggingFaceEngine":
+        """chunk_length_seconds: the most sound in one window, at most 30; less than that goes window after window.
 
         Raises ModelUnavailableError where weights or manifest are missing, or not what was built.
         """
@@ -75,12 +83,16 @@ class HuggingFaceEngine:
         heads = [(layer, head) for layer, head in generation.alignment_heads]
         # [201, n_mels] in transformers
         filters = torch.from_numpy(np.asarray(features.mel_filters, dtype=np.float32)).T.contiguous()
-        return cls(HuggingFaceWindows(model, tokenizer, vocabulary, heads), filters, manifest, chunk_length_seconds)
+        windows = HuggingFaceWindows(model, HuggingFaceTokenizer(vocabulary, tokenizer), heads, filters)
+        whole = chunk_length_seconds == CHUNK_LENGTH_SECONDS
+        return cls(windows, manifest, chunk_length_seconds, side_by_side=side_by_side and whole)
 
     def check_options(self, options: TranscriptionOptions) -> None:
         check_against_model(options, self.model, self._languages)
 
     def recognise(self, samples: NDArray[np.float32], options: TranscriptionOptions, speech: Sequence[Span]) -> Recognition:
+        if self._side_by_side:
+            return recognise_side_by_side(self._windows, samples, options, speech, self.only_language)
         return retry_with_less_memory(
             lambda most_rows: self._recognise(samples, options, speech, most_rows), rows_to_try(options)
         )
@@ -91,20 +103,23 @@ class HuggingFaceEngine:
     ) -> Recognition:
         # Where decoding falls back to sampling, the same recording still gives the same text.
         torch.manual_seed(0)
-        mel = LogMel(samples, self._filters, self._chunk_frames)
+        windows = self._windows
+        vocabulary = windows.tokenizer.vocabulary
+        mel = LogMel(samples, windows.filters, self._chunk_frames)
         listen = stretches(speech, mel.seconds)
         language, probability = options.language or self.only_language, None
         if language is None:
-            language, probability = self._windows.detect_language(mel.window(mel.frame_at(listen[0].start)))
-        recogniser = self._windows.speaking(language, options.task is Task.TRANSLATE, most_rows)
-        heard = recognise_windows(mel, listen, recogniser, self._windows.vocabulary, options)
+            first = mel.window(mel.frame_at(listen[0].start))
+            language, probability = windows.detect_language(windows.encode_frames(first))
+        recogniser = windows.speaking(language, options.task is Task.TRANSLATE, most_rows)
+        heard = recognise_windows(mel, listen, recogniser, vocabulary, options)
         segments = [found.segment for found in heard]
         if not options.word_timestamps:
             return Recognition(language, segments, None, probability)
         aligner = Aligner(
-            lambda tokens, window: recogniser.attend(tokens, mel.window(*window)),
+            lambda tokens, window: windows.attend(windows.encode_frames(mel.window(*window)), tokens),
             recogniser.start,
-            self._windows.vocabulary,
+            vocabulary,
             recogniser,
             language,
         )

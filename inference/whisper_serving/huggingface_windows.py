@@ -1,4 +1,4 @@
-"""One window at a time through transformers' Whisper: encode, decode with a cache, detect the language, align."""
+"""Windows through transformers' Whisper, one or several at a time: encode, decode with a cache, detect the language, align."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +8,14 @@ import torch
 from tokenizers import Tokenizer
 from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 
+from whisper_serving.log_mel import LogMel
+from whisper_serving.speech_windows import Window
 from whisper_serving.token_rules import Vocabulary
-from whisper_serving.window_decoding import DecodedWindow, WindowDecoder
-
-# Half of the text context is for what was said before, half for what is said now. Source: openai-whisper decoding.py.
-_PROMPT_SHARE: Final = 2
+from whisper_serving.window_decoding import PROMPT_SHARE, DecodedWindow, WindowDecoder
 
 
 class _Steps:
-    """The rows of one window, and what the decoder has cached of them."""
+    """The rows of one window or several, and what the decoder has cached of them. sound: [rows, 1500, width]."""
 
     def __init__(self, model: Any, sound: torch.Tensor) -> None:
         self._model = model
@@ -40,52 +39,97 @@ class _Steps:
         self._cache.reorder_cache(index)
 
 
+@dataclass(frozen=True)
+class HuggingFaceTokenizer:
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Of the words among the tokens."""
+        spoken = [token for token in tokens if token < self.vocabulary.end_of_text]
+        return str(self.tokenizer.decode(spoken, skip_special_tokens=False))
+
+    def tokens_of(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+# Of 30 s each, with all that the decoder has cached of them in 32 bits. docs/performance.md has the figures.
+_MOST_ROWS: Final = 12
+
+
 class HuggingFaceWindows:
-    """heads: (layer, head) of the cross-attention that follows the audio."""
+    """A BatchModel. heads: (layer, head) of the cross-attention that follows the audio. filters: float32 [n_mels, 201]."""
 
     def __init__(
         self,
         model: WhisperForConditionalGeneration,
-        tokenizer: Tokenizer,
-        vocabulary: Vocabulary,
+        tokenizer: HuggingFaceTokenizer,
         heads: Sequence[tuple[int, int]],
+        filters: torch.Tensor,
     ) -> None:
-        self.vocabulary = vocabulary
-        self.model: Any = model
-        self.tokenizer = tokenizer
-        self.heads = heads
-        self.n_text = model.config.max_target_positions
-        self._decoder = WindowDecoder(vocabulary, self.n_text // _PROMPT_SHARE, model.device)
+        self.tokenizer, self.filters = tokenizer, filters
+        self.most_rows = _MOST_ROWS
+        self.n_text: int = model.config.max_target_positions
+        self.window_decoder = WindowDecoder(tokenizer.vocabulary, self.n_text // PROMPT_SHARE, model.device)
+        self._model: Any = model
+        self._heads = heads
 
     def speaking(self, language: str, translate: bool, most_rows: int) -> "SpokenWindows":
-        """The same model, asked for one language and task."""
-        known = self.vocabulary
+        """The same model, asked for one language and task, a window at a time."""
+        known = self.tokenizer.vocabulary
         start = [known.start_of_transcript]
         if known.languages:
             start += [known.languages[language], known.translate if translate else known.transcribe]
         return SpokenWindows(self, tuple(start), most_rows)
 
-    def detect_language(self, mel: torch.Tensor) -> tuple[str, float]:
-        """(code, probability) of the language in float32 [n_mels, 3000]. Source: openai-whisper decoding.py."""
-        start = torch.tensor([[self.vocabulary.start_of_transcript]], device=self.model.device)
-        logits = self.steps(mel).advance(start)[0, -1]
-        codes, tokens = list(self.vocabulary.languages), list(self.vocabulary.languages.values())
+    def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:  # noqa: ARG002
+        """[1500, width]: transformers' encoder takes 30 s and nothing else."""
+        return self.encode_frames(mel.window(*window))
+
+    def encode_frames(self, mel: torch.Tensor) -> torch.Tensor:
+        """[1500, width] of float32 [n_mels, 3000]."""
+        encoder = self._model.get_encoder()
+        return encoder(mel[None].to(self._model.device, self._model.dtype)).last_hidden_state[0]  # type: ignore[no-any-return]
+
+    def begin(self, sounds: Sequence[torch.Tensor]) -> _Steps:
+        return _Steps(self._model, torch.stack(list(sounds)))
+
+    def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
+        """(code, probability). Source: openai-whisper decoding.py."""
+        known = self.tokenizer.vocabulary
+        start = torch.tensor([[known.start_of_transcript]], device=sound.device)
+        logits = self.begin([sound]).advance(start)[0, -1]
+        codes, tokens = list(known.languages), list(known.languages.values())
         probabilities = logits[tokens].softmax(-1)
         best = int(probabilities.argmax())
         return codes[best], float(probabilities[best])
 
-    def steps(self, mel: torch.Tensor) -> _Steps:
-        return _Steps(self.model, self.encode(mel))
+    def attend(self, sound: torch.Tensor, tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        kept: dict[tuple[int, str], torch.Tensor] = {}
+        layers = self._model.model.decoder.layers
+        hooks = []
+        for number in {layer for layer, _ in self._heads}:
+            for name in ("q_proj", "k_proj"):
 
-    def encode(self, mel: torch.Tensor) -> torch.Tensor:
-        """[1, 1500, width] of float32 [n_mels, 3000]."""
-        encoder = self.model.get_encoder()
-        return encoder(mel[None].to(self.model.device, self.model.dtype)).last_hidden_state  # type: ignore[no-any-return]
+                def keep(_module: Any, _inputs: Any, output: torch.Tensor, key: tuple[int, str] = (number, name)) -> None:
+                    kept[key] = output
 
-    def decode(
-        self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None, most_rows: int
-    ) -> DecodedWindow:
-        return self._decoder.decode(self.steps(mel), prompt, temperature, beam_size, most_rows)
+                hooks.append(getattr(layers[number].encoder_attn, name).register_forward_hook(keep))
+        try:
+            ids = torch.tensor([list(tokens)], device=sound.device)
+            output = self._model(encoder_outputs=(sound[None],), decoder_input_ids=ids, use_cache=False, return_dict=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        n_heads = self._model.config.decoder_attention_heads
+
+        def head(number: int, name: str, index: int) -> torch.Tensor:
+            values = kept[number, name][0].float()
+            return values.view(values.shape[0], n_heads, -1)[:, index]
+
+        scale = (self._model.config.d_model // n_heads) ** -0.5
+        attention = [head(layer, "q_proj", index) @ head(layer, "k_proj", index).T * scale for layer, index in self._heads]
+        return output.logits[0].float().cpu(), torch.stack(attention).cpu()
 
 
 @dataclass(frozen=True)
@@ -98,46 +142,17 @@ class SpokenWindows:
 
     @property
     def prompt_tokens(self) -> int:
-        return int(self.windows.n_text // _PROMPT_SHARE - 1)
+        return self.windows.n_text // PROMPT_SHARE - 1
 
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
-        previous = [self.windows.vocabulary.start_of_previous, *prompt[-self.prompt_tokens :]] if prompt else []
-        return self.windows.decode(mel, [*previous, *self.start], temperature, beam_size, self.most_rows)
+        before = self.windows.tokenizer.vocabulary.start_of_previous
+        previous = [before, *prompt[-self.prompt_tokens :]] if prompt else []
+        steps = self.windows.begin([self.windows.encode_frames(mel)])
+        whole = [*previous, *self.start]
+        return self.windows.window_decoder.decode(steps, whole, temperature, beam_size, self.most_rows)
 
     def text_of(self, tokens: Sequence[int]) -> str:
-        spoken = [token for token in tokens if token < self.windows.vocabulary.end_of_text]
-        return str(self.windows.tokenizer.decode(spoken, skip_special_tokens=False))
+        return self.windows.tokenizer.text_of(tokens)
 
     def tokens_of(self, text: str) -> list[int]:
-        return list(self.windows.tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def attend(self, tokens: Sequence[int], mel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(logits [n, n_vocab], attention before softmax [heads, n, 1500]), both float32 on the CPU."""
-        windows = self.windows
-        kept: dict[tuple[int, str], torch.Tensor] = {}
-        layers = windows.model.model.decoder.layers
-        hooks = []
-        for number in {layer for layer, _ in windows.heads}:
-            for name in ("q_proj", "k_proj"):
-
-                def keep(_module: Any, _inputs: Any, output: torch.Tensor, key: tuple[int, str] = (number, name)) -> None:
-                    kept[key] = output
-
-                hooks.append(getattr(layers[number].encoder_attn, name).register_forward_hook(keep))
-        try:
-            ids = torch.tensor([list(tokens)], device=windows.model.device)
-            output = windows.model(
-                encoder_outputs=(windows.encode(mel),), decoder_input_ids=ids, use_cache=False, return_dict=True
-            )
-        finally:
-            for hook in hooks:
-                hook.remove()
-        n_heads = windows.model.config.decoder_attention_heads
-
-        def head(number: int, name: str, index: int) -> torch.Tensor:
-            values = kept[number, name][0].float()
-            return values.view(values.shape[0], n_heads, -1)[:, index]
-
-        scale = (windows.model.config.d_model // n_heads) ** -0.5
-        attention = [head(layer, "q_proj", index) @ head(layer, "k_proj", index).T * scale for layer, index in windows.heads]
-        return output.logits[0].float().cpu(), torch.stack(attention).cpu()
+        return self.windows.tokenizer.tokens_of(text)

@@ -12,6 +12,9 @@ import torch
 from whisper_serving.token_rules import TokenRules, Vocabulary
 from whisperstack_contract.options import TranscriptionOptions
 
+# Half of the text context is for what was said before, half for what is said now. Source: openai-whisper decoding.py.
+PROMPT_SHARE: Final = 2
+
 CANDIDATES_WHEN_SAMPLING: Final = 5  # source: openai-whisper transcribe.py, the command line's best_of
 
 

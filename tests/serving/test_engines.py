@@ -22,14 +22,14 @@ from whisperstack_contract.transcript import Transcript, Word
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
 
 
-ENGINES = ("pytorch", "fast", "huggingface")
+ENGINES = ("pytorch", "fast", "huggingface", "huggingface-fast")
 
 Transcribe = Callable[..., Transcript]
 
 
 @pytest.fixture(scope="session")
 def engines(handler: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Transcriber]:
-    """Whisper base, multilingual, behind an engine; 'fast' is the PyTorch archive's second one."""
+    """Whisper base, multilingual, behind an engine; 'fast' and 'huggingface-fast' run the archives' windows side by side."""
 
     @cache
     def model_folder(engine: str) -> Path:
@@ -39,8 +39,9 @@ def engines(handler: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Ca
     def load(engine: str) -> Transcriber:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("WHISPERSTACK_MODEL_DIGEST", DIGEST)
-            patch.setenv("WHISPERSTACK_NUMERICS", "fast" if engine == "fast" else "exact")
-            model: Any = handler.model_fn(str(model_folder("pytorch" if engine == "fast" else engine)))
+            patch.setenv("WHISPERSTACK_NUMERICS", "fast" if engine.endswith("fast") else "exact")
+            archive = engine.removesuffix("-fast")
+            model: Any = handler.model_fn(str(model_folder("pytorch" if archive == "fast" else archive)))
         assert isinstance(model, Transcriber), model
         return model
 

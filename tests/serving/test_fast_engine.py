@@ -107,8 +107,7 @@ def test_a_windows_text_does_not_depend_on_what_shares_its_batch(fast: FastEngin
         with torch.inference_mode():
             return {
                 hearing.window: (list(hearing.result.tokens), hearing.result.avg_logprob)
-                for batch in recogniser.hear(windows)
-                for hearing in batch
+                for hearing in recogniser.hear(windows)
             }
 
     alone, pairs, together = hear(1), hear(2), hear(3)

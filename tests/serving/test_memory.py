@@ -28,13 +28,13 @@ from whisper_serving.settings import Settings
 from whisper_serving.speech import Span
 from whisperstack_contract.options import TranscriptionOptions
 torch.set_num_threads(1)
-folder, numerics, phrase = sys.argv[1], sys.argv[2], np.load(sys.argv[3])
+folder, numerics, phrase, every = sys.argv[1], sys.argv[2], np.load(sys.argv[3]), int(sys.argv[4])
 engine = load_engine(Path(folder), Settings("", "", numerics=numerics))
 second = np.random.default_rng(0).standard_normal(16_000).astype(np.float32) * np.float32(1e-3)
 for minutes in (10, 60):
     samples = np.tile(second, minutes * 60)
     spans = []
-    for start in range(0, minutes * 60, 600):
+    for start in range(0, minutes * 60, every):
         samples[start * 16_000 :][: len(phrase)] = phrase
         spans.append(Span(start, start + len(phrase) / 16_000))
     found = engine.recognise(samples, TranscriptionOptions(temperature=(0.0,)), spans)
@@ -50,9 +50,21 @@ def huggingface_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked_archive("huggingface", "tiny.en", tmp_path_factory.mktemp("huggingface"))
 
 
-@pytest.mark.parametrize("engine", ["exact", "fast", "huggingface"])
+@pytest.mark.parametrize(
+    ("engine", "seconds_between", "most_growth"),
+    # Side by side, ten minutes must fill a batch. What takes long is left to its own target.
+    [
+        ("fast", 36, _MOST_GROWTH_BYTES),
+        # The allocator does not find the room again that the first batch had; after the second it does.
+        pytest.param("huggingface-fast", 48, 4 * _MOST_GROWTH_BYTES, marks=pytest.mark.slow),
+        pytest.param("exact", 600, _MOST_GROWTH_BYTES, marks=pytest.mark.slow),
+        pytest.param("huggingface", 600, _MOST_GROWTH_BYTES, marks=pytest.mark.slow),
+    ],
+)
 def test_an_hour_takes_no_more_memory_than_ten_minutes(
     engine: str,
+    seconds_between: int,
+    most_growth: float,
     model_folder: Path,
     huggingface_folder: Path,
     jfk: bytes,
@@ -60,15 +72,16 @@ def test_an_hour_takes_no_more_memory_than_ten_minutes(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Peaks of one process, with a phrase every ten minutes. Of its samples, one copy counts for the recording."""
+    """Peaks of one process, with a phrase now and then. Of its samples, one copy counts for the recording."""
     phrase = tmp_path / "phrase.npy"
     np.save(phrase, decode(jfk, settings).samples[: 3 * 16_000])
-    folder = huggingface_folder if engine == "huggingface" else model_folder
-    command = [sys.executable, "-c", _MEASURE, str(folder), "fast" if engine == "fast" else "exact", str(phrase)]
+    folder = huggingface_folder if engine.startswith("huggingface") else model_folder
+    numerics = "fast" if engine.endswith("fast") else "exact"
+    command = [sys.executable, "-c", _MEASURE, str(folder), numerics, str(phrase), str(seconds_between)]
     path = f"{PROJECT / 'contract'}:{PROJECT / 'inference'}"
     run = subprocess.run(command, check=True, capture_output=True, text=True, env={"PYTHONPATH": path})
     short, long = map(json.loads, run.stdout.splitlines())
     record_property("growth_bytes", long["bytes"] - short["bytes"])
     assert short["heard"]
     assert long["heard"]
-    assert long["bytes"] - short["bytes"] < _MOST_GROWTH_BYTES, (short, long)
+    assert long["bytes"] - short["bytes"] < most_growth, (short, long)
