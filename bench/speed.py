@@ -29,6 +29,7 @@ from bench.peers import ENGINES, FLOOR, Weights
 from bench.recordings import ManifestError, Recording, chosen, count_errors, read_manifest, repeated
 from bench.targets import Verdict, accuracy_verdicts, memory_verdicts, speed_verdicts
 from bench.weights import PROJECT, prepare_weights
+from infra.prices import instance_price, read_prices
 from model_build.errors import BuildError
 from model_build.progress import TerminalProgress
 
@@ -77,9 +78,18 @@ def main(
     runs: Annotated[int, typer.Option(min=1, help="How often each recording is measured.")] = 3,
     threads: Annotated[int, typer.Option(min=1)] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    instance: Annotated[
+        str | None, typer.Option(help="SageMaker's name of this machine, to tell dollars per audio hour.")
+    ] = None,
+    price: Annotated[float | None, typer.Option(help="USD per hour of it, instead of infra/prices.json's.")] = None,
 ) -> None:
     console = Console()
     names = engine or list(ENGINES)
+    hourly = None if instance is None else instance_price(instance, price)
+    if instance is not None and hourly is None:
+        known = ", ".join(read_prices().instance_hour)
+        console.print(f"--instance {instance} has no price in infra/prices.json, which knows {known}; say it with --price")
+        raise typer.Exit(2)
     if unknown := sorted(set(names) - set(ENGINES)):
         console.print(f"--engine {unknown[0]} is not known; choose from: {', '.join(ENGINES)}")
         raise typer.Exit(2)
@@ -99,6 +109,8 @@ def main(
         console.print(str(error))
         raise typer.Exit(1) from error
     report = results(workers, recordings, {"model": model, "threads": threads, "device": device, "runs": runs})
+    if instance is not None and hourly is not None:
+        add_costs(report, instance, hourly)
     (output / f"speed-{model}.json").write_text(json.dumps(report, indent=1, sort_keys=True) + "\n")
     # To look at, not to keep: what was said is the recordings'.
     said = {worker.engine: worker.texts for worker in workers}
@@ -176,20 +188,31 @@ def results(workers: Sequence[Worker], recordings: Sequence[Recording], run: dic
     }
 
 
+def add_costs(report: dict[str, Any], instance: str, usd_per_hour: float) -> None:
+    """What an hour of sound costs on an instance that is never idle, by the longest recording."""
+    longest, seconds = max(report["audio_seconds"].items(), key=lambda named: named[1])
+    report["instance"] = {"type": instance, "usd_per_hour": usd_per_hour}
+    for found in report["engines"].values():
+        found["usd_per_audio_hour"] = usd_per_hour * found["seconds"][longest] / seconds
+
+
 def _rates(errors: Mapping[str, Sequence[int]]) -> dict[str, float]:
     return {language: 100 * wrong / said for language, (wrong, said) in errors.items()}
 
 
 def show(report: dict[str, Any], console: Console) -> None:
     names = list(report["audio_seconds"])
-    table = Table("engine", "load s", "peak MB", "WER %", *(f"{name}\ns (RTF)" for name in names), title=report["model"])
+    costs = ("$ an\naudio hour",) if "instance" in report else ()
+    times_of = (f"{name}\ns (RTF)" for name in names)
+    table = Table("engine", "load s", "peak MB", "WER %", *times_of, *costs, title=report["model"])
     for name, found in report["engines"].items():
         rates = ", ".join(f"{language} {rate:.1f}" for language, rate in found["word_error_rate"].items())
         times = [
             f"{found['seconds'][recording]:.2f} ({found['seconds'][recording] / report['audio_seconds'][recording]:.3f})"
             for recording in names
         ]
-        table.add_row(name, f"{found['load_seconds']:.1f}", f"{found['peak_bytes'] / 1e6:.0f}", rates, *times)
+        dollars = [f"{found['usd_per_audio_hour']:.4f}"] if costs else []
+        table.add_row(name, f"{found['load_seconds']:.1f}", f"{found['peak_bytes'] / 1e6:.0f}", rates, *times, *dollars)
     console.print(table)
     targets = Table("target", "found", "wanted", "")
     for target in report["targets"]:

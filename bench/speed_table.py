@@ -23,9 +23,14 @@ def _tables_of(report: dict[str, Any]) -> str:
     audio = dict(sorted(report["audio_seconds"].items(), key=lambda named: named[1]))
     machine = report["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    costs = [f"$ an audio hour, {report['instance']['type']}"] if "instance" in report else []
+    columns = [*(f"{name}, s (RTF)" for name in audio), *costs]
     engines = [
         f"| {engine} | {found['load_seconds']:.1f} | {found['peak_bytes'] / 1e6:.0f} | {_rates(found)} | {found['tokens']} | "
-        + " | ".join(f"{taken[name]:.2f} ({taken[name] / seconds:.3f})" for name, seconds in audio.items())
+        + " | ".join(
+            [f"{taken[name]:.2f} ({taken[name] / seconds:.3f})" for name, seconds in audio.items()]
+            + ([f"{found['usd_per_audio_hour']:.4f}"] if costs else [])
+        )
         + " |"
         for engine, found in report["engines"].items()
         for taken in (found["seconds"],)
@@ -41,8 +46,8 @@ def _tables_of(report: dict[str, Any]) -> str:
             f"{report['date']}, {report['device']}, {report['threads']} threads on {machine['cores']} cores of "
             f"{machine['processor']}, load average {machine['load'][2]:.1f}, medians of {report['runs']} runs; {versions}.",
             "",
-            f"| engine | load, s | peak, MB | WER, % | tokens | {' | '.join(f'{name}, s (RTF)' for name in audio)} |",
-            "|---|---|---|---|---|" + "---|" * len(audio),
+            f"| engine | load, s | peak, MB | WER, % | tokens | {' | '.join(columns)} |",
+            "|---|---|---|---|---|" + "---|" * len(columns),
             *engines,
             *(["", "| target | found | wanted | |", "|---|---|---|---|", *targets] if targets else []),
         ]

@@ -1,12 +1,15 @@
 """What the benchmarks conclude from what they measure."""
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from bench.recordings import ManifestError, Recording, chosen, repeated
+from bench.speed import add_costs, app
 from bench.speed_table import tables
 from bench.targets import accuracy_verdicts, memory_verdicts, speed_verdicts
 from bench.throughput import Pool
@@ -60,6 +63,19 @@ def test_a_table_says_what_was_measured_where_and_whether_targets_hold() -> None
     assert "| fast | 1.5 | 600 | en 1.2 | 30 | 0.14 (0.013) |" in table
     assert "| jfk: faster | 3.46 | 4 | does not hold |" in table
     assert tables([]) == "Not measured since the last change."
+    # An hour of it for a dollar: the eightieth of a dollar for each hour of sound.
+    add_costs(report, "ml.g5.xlarge", 1.0)
+    costly = tables([report])
+    assert "| $ an audio hour, ml.g5.xlarge |" in costly
+    assert "| fast | 1.5 | 600 | en 1.2 | 30 | 0.14 (0.013) | 0.0125 |" in costly
+
+
+def test_an_instance_without_a_price_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, [str(tmp_path / "manifest.json"), "--instance", "ml.p9.huge"])
+    assert refused.exit_code == 2
+    assert "--instance ml.p9.huge has no price in infra/prices.json, which knows ml.g4dn.xlarge" in " ".join(
+        refused.output.split()
+    )
 
 
 def test_workers_are_given_out_in_the_order_of_asking() -> None:
