@@ -164,8 +164,11 @@ bench-startup: setup ## how long a worker takes until it can answer, beside open
 bench-throughput: setup ## requests a second by workers and clients, into docs/performance.md   [BENCH="--model base"]
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.throughput $(BENCH)
 
-bench: setup $(VENV)/.bench ## speed and accuracy beside the peers   MANIFEST=recordings/manifest.json [BENCH="--model base --length 700"]
+.PHONY: manifest-named
+manifest-named:
 	@test -n "$(MANIFEST)" || { echo "say which recordings: make bench MANIFEST=folder/manifest.json; docs/performance.md has its format"; exit 2; }
+
+bench: manifest-named setup $(VENV)/.bench ## speed and accuracy beside the peers   MANIFEST=recordings/manifest.json [BENCH="--model base --length 700"]
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.speed "$(MANIFEST)" $(BENCH)
 
 # --- a real account ---------------------------------------------------------------------------------------------------------

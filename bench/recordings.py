@@ -19,7 +19,7 @@ SAMPLE_RATE_HZ: Final = 16_000
 _PAUSE_SECONDS: Final = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """samples: float32 [n] in -1..1, mono, 16 kHz."""
 
@@ -41,9 +41,26 @@ def read_manifest(path: Path) -> list[Recording]:
     """path: a JSON list of {"id", "file", "language", "reference"}; files lie beside it. Raises ManifestError."""
     try:
         rows = json.loads(path.read_bytes())
-        return [Recording(row["id"], row["language"], row["reference"], _read(path.parent / row["file"])) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ManifestError(f"{path} is no list of recordings with id, file, language and reference: {error!r}") from error
+        named = [(row["id"], row["language"], row["reference"], path.parent / row["file"]) for row in rows]
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read ({error.strerror}); name a manifest.json") from error
+    except KeyError as error:
+        raise ManifestError(f"{path} has an entry without {error}; each needs id, file, language and reference") from error
+    except (ValueError, TypeError) as error:
+        raise ManifestError(f"{path} is no JSON list of objects with id, file, language and reference") from error
+    return [Recording(name, language, reference, _read(file)) for name, language, reference, file in named]
+
+
+def understood(recordings: Sequence[Recording], model: str) -> tuple[list[Recording], list[str]]:
+    """(those in a language that the model knows, names of the others). Raises ManifestError where it knows none."""
+    known = [recording for recording in recordings if recording.language == "en" or not model.endswith(".en")]
+    if not recordings:
+        raise ManifestError("the manifest names no recording; it needs one at least")
+    if not known:
+        raise ManifestError(
+            f"{model} knows English only, and no recording is in English; measure another --model, such as base"
+        )
+    return known, [recording.name for recording in recordings if recording not in known]
 
 
 def chosen(recordings: Sequence[Recording], names: Sequence[str] | None) -> list[Recording]:
@@ -86,5 +103,5 @@ def _read(path: Path) -> NDArray[np.float32]:
     command = [ffmpeg, "-v", "error", "-i", str(path), "-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-"]
     run = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=False)
     if run.returncode:
-        raise ManifestError(f"{path}: {run.stderr.decode(errors='replace').strip()}")
+        raise ManifestError(f"{path} cannot be read: {run.stderr.decode(errors='replace').strip().splitlines()[-1]}")
     return np.frombuffer(run.stdout, dtype="<i2").astype(np.float32) / np.float32(32_768)

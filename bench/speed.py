@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.peers import ENGINES, FLOOR, Weights
-from bench.recordings import ManifestError, Recording, chosen, count_errors, read_manifest, repeated
+from bench.recordings import ManifestError, Recording, chosen, count_errors, read_manifest, repeated, understood
 from bench.targets import Verdict, accuracy_verdicts, memory_verdicts, speed_verdicts
 from bench.weights import PROJECT, prepare_weights
 from infra.prices import instance_price, read_prices
@@ -72,7 +72,9 @@ def main(
     manifest: Annotated[Path, typer.Argument(help='JSON list of {"id", "file", "language", "reference"}; files beside it.')],
     output: Annotated[Path, typer.Option(help="Folder for the results: speed-MODEL.json and plots.")] = PROJECT / "build/bench",
     model: Annotated[str, typer.Option(help="Whisper size that a package holds.")] = "tiny.en",
-    engine: Annotated[list[str] | None, typer.Option(help="Engines to measure; all unless given.")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help=f"Engines to measure, of: {', '.join(ENGINES)}. All unless given.")
+    ] = None,
     length: Annotated[list[float] | None, typer.Option(help="Also so many seconds, made of the manifest's recordings.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Ids to measure by themselves; all unless given.")] = None,
     runs: Annotated[int, typer.Option(min=1, help="How often each recording is measured.")] = 3,
@@ -85,6 +87,7 @@ def main(
 ) -> None:
     console = Console()
     names = engine or list(ENGINES)
+    _require_device(device, console)
     hourly = None if instance is None else instance_price(instance, price)
     if instance is not None and hourly is None:
         known = ", ".join(read_prices().instance_hour)
@@ -99,9 +102,9 @@ def main(
         console.print(f"--output {output} cannot be made ({error.strerror}); name another folder")
         raise typer.Exit(2) from error
     try:
-        recordings = read_manifest(manifest)
-        if model.endswith(".en"):
-            recordings = [recording for recording in recordings if recording.language == "en"]
+        recordings, left_out = understood(read_manifest(manifest), model)
+        if left_out:
+            console.print(f"{model} knows English only; left out: {', '.join(left_out)}")
         english = [recording for recording in recordings if recording.language == "en"]
         recordings = [*chosen(recordings, only), *(repeated(english, seconds) for seconds in length or [])]
         workers = measure(names, prepare_weights(model, TerminalProgress()), recordings, runs, threads, device, console)
@@ -119,6 +122,17 @@ def main(
     from bench.plots import draw
 
     draw(report, output)
+
+
+def _require_device(device: str, console: Console) -> None:
+    import torch
+
+    if device not in ("cpu", "cuda"):
+        console.print(f"--device {device} is not known; choose cpu or cuda")
+        raise typer.Exit(2)
+    if device == "cuda" and not torch.cuda.is_available():
+        console.print(f"--device cuda needs a GPU, and torch {torch.__version__} can use none on this machine; leave it out")
+        raise typer.Exit(2)
 
 
 def measure(
@@ -214,10 +228,17 @@ def show(report: dict[str, Any], console: Console) -> None:
         dollars = [f"{found['usd_per_audio_hour']:.4f}"] if costs else []
         table.add_row(name, f"{found['load_seconds']:.1f}", f"{found['peak_bytes'] / 1e6:.0f}", rates, *times, *dollars)
     console.print(table)
+    if not report["targets"]:
+        console.print("No target: those are of 'fast' against other engines.")
+        return
+    if report["machine"]["load"][0] > 1.5 * (report["machine"]["cores"] or 1):
+        console.print(
+            "The machine is busy with other work: threads wait for each other, and the times are not to be relied on."
+        )
     targets = Table("target", "found", "wanted", "")
     for target in report["targets"]:
         targets.add_row(
-            target["what"], f"{target['found']:.2f}", f"{target['target']:g}", "holds" if target["holds"] else "does not"
+            target["what"], f"{target['found']:.2f}", f"{target['target']:g}", "holds" if target["holds"] else "does not hold"
         )
     console.print(targets)
 

@@ -15,7 +15,7 @@ from infra.errors import ConfigurationError
 from infra.instances import InstanceType
 from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS as LONGEST_CHUNK
 from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS_LEAST as SHORTEST_CHUNK
-from whisperstack_contract.variables import CHUNK_LENGTH_SECONDS
+from whisperstack_contract.variables import CHUNK_LENGTH_SECONDS, EXACT, FAST, NUMERICS
 
 # The serving stack must outlast the invocation: when it gives up first, it kills the worker and with it the next requests.
 _TIMEOUT_MARGIN_SECONDS: Final = 60
@@ -78,13 +78,16 @@ _STACKS: Final[Mapping[str, _Stack]] = MappingProxyType(
 def require_floors(variables: Mapping[str, str], limits: ServingLimits) -> None:
     """Raises ConfigurationError for a variable that would make the stack give up before SageMaker does, or refuse a body.
 
-    Also for a chunk that the model cannot hear at once, for which the container would refuse every request.
+    Also for a chunk that the model cannot hear at once, and unknown numerics: the container would refuse every request.
     """
     chunk = variables.get(CHUNK_LENGTH_SECONDS)
     if chunk is not None and not (_DECIMAL.fullmatch(chunk) and SHORTEST_CHUNK <= float(chunk) <= LONGEST_CHUNK):
         raise ConfigurationError(
             f"{CHUNK_LENGTH_SECONDS} is {chunk!r}; it must be {SHORTEST_CHUNK} to {LONGEST_CHUNK}; change it"
         )
+    numerics = variables.get(NUMERICS)
+    if numerics not in (None, EXACT, FAST):
+        raise ConfigurationError(f"{NUMERICS} is {numerics!r}; it must be {EXACT!r} or {FAST!r}; change it")
     floors: dict[str, int] = {}
     for stack in _STACKS.values():
         floors |= dict.fromkeys(stack.timeouts, limits.invocation_timeout_seconds)

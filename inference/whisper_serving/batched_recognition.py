@@ -18,6 +18,9 @@ from whisper_serving.token_rules import Vocabulary
 from whisper_serving.window_decoding import DecodedWindow, WindowDecoder, WindowSteps
 from whisperstack_contract.options import TranscriptionOptions
 
+# Windows end where speech does. A text that ends longer before that has left something out: it is heard again, then the rest.
+_LONGEST_SILENT_END_FRAMES: Final = 2 * FRAMES_PER_SECOND
+
 # A shorter rest holds no word that the window's timestamps would have left out.
 _SHORTEST_REST_FRAMES: Final = round(0.5 * FRAMES_PER_SECOND)
 
@@ -120,7 +123,7 @@ class BatchedRecogniser:
 
     def _improve(self, hearing: Hearing) -> Hearing:
         """The same, unless it looks wrong: then what the first temperature makes of it that looks right, or the last one."""
-        if looks_right(hearing.result, self._model.tokenizer):
+        if looks_right(hearing.result, self._model.tokenizer) and not self._ends_early(hearing):
             return hearing
         sound = self._model.encode(self._mel, hearing.window, padded=True)
         result = hearing.result
@@ -129,6 +132,20 @@ class BatchedRecogniser:
             if looks_right(result, self._model.tokenizer):
                 break
         return replace(hearing, sound=sound, result=result)
+
+    def _ends_early(self, hearing: Hearing) -> bool:
+        """Whether it says that nothing more comes while there is more sound."""
+        if is_silent(hearing.result):
+            return False
+        end, closed = self._end_of(hearing)
+        return closed and hearing.window.n_frames - end > _LONGEST_SILENT_END_FRAMES
+
+    def _end_of(self, hearing: Hearing) -> tuple[int, bool]:
+        """(frames that its timestamps cover, whether nothing more comes by them)."""
+        n_frames = hearing.window.n_frames
+        pieces, heard = split(hearing.result.tokens, n_frames, self._model.tokenizer.vocabulary)
+        _, end, _ = pieces[-1]
+        return (round(end * FRAMES_PER_SECOND), True) if heard == n_frames else (heard, False)
 
     def _decode_alone(self, sound: torch.Tensor, temperature: float) -> DecodedWindow:
         # The same window gives the same text, whatever was sampled before.
@@ -141,7 +158,9 @@ class BatchedRecogniser:
         start, n_frames = hearing.window
         if is_silent(hearing.result):
             return None
-        _, heard = split(hearing.result.tokens, n_frames, self._model.tokenizer.vocabulary)
+        heard, closed = self._end_of(hearing)
+        if closed and not self._ends_early(hearing):
+            return None
         # A text that ends where it began would never come to its end.
         if heard < _SHORTEST_REST_FRAMES or n_frames - heard < _SHORTEST_REST_FRAMES:
             return None

@@ -73,6 +73,13 @@ def test_a_chunk_that_the_model_cannot_hear_at_once_is_refused(value):
         require_floors({"WHISPERSTACK_CHUNK_LENGTH_SECONDS": value}, LIMITS)
 
 
+def test_unknown_numerics_are_refused():
+    for known in ("exact", "fast"):
+        require_floors({"WHISPERSTACK_NUMERICS": known}, LIMITS)
+    with pytest.raises(ConfigurationError, match="WHISPERSTACK_NUMERICS is 'quick'; it must be 'exact' or 'fast'"):
+        require_floors({"WHISPERSTACK_NUMERICS": "quick"}, LIMITS)
+
+
 def test_a_shorter_chunk_is_taken():
     require_floors({"WHISPERSTACK_CHUNK_LENGTH_SECONDS": "12.5"}, LIMITS)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bench.recordings import ManifestError, Recording, chosen, repeated
+from bench.recordings import ManifestError, Recording, chosen, read_manifest, repeated, understood
 from bench.speed import add_costs, app
 from bench.speed_table import tables
 from bench.targets import accuracy_verdicts, memory_verdicts, speed_verdicts
@@ -42,6 +42,34 @@ def test_recordings_are_chosen_by_their_ids_and_joined_to_a_length() -> None:
         chosen(recordings, ["c"])
     joined = repeated(recordings, 4.0)
     assert (joined.name, joined.reference) == ("4 s", "says a says b says a")
+
+
+def test_an_english_model_leaves_out_other_languages_and_says_so() -> None:
+    recordings = [Recording(name, name, "words", np.zeros(16_000, np.float32)) for name in ("en", "es")]
+    assert understood(recordings, "base") == (recordings, [])
+    assert understood(recordings, "tiny.en") == (recordings[:1], ["es"])
+    with pytest.raises(ManifestError, match=r"tiny\.en knows English only, .* such as base"):
+        understood(recordings[1:], "tiny.en")
+    with pytest.raises(ManifestError, match="names no recording"):
+        understood([], "base")
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"manifest\.json cannot be read \(No such file or directory\)"),
+        ("{", "is no JSON list"),
+        ("[1]", "is no JSON list"),
+        ('[{"id": "a"}]', "has an entry without 'language'"),
+        ('[{"id": "a", "language": "en", "reference": "", "file": "no.wav"}]', r"no\.wav cannot be read: "),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_is_one_sentence(tmp_path: Path, content: str | None, sentence: str) -> None:
+    manifest = tmp_path / "manifest.json"
+    if content is not None:
+        manifest.write_text(content)
+    with pytest.raises(ManifestError, match=sentence):
+        read_manifest(manifest)
 
 
 def test_a_table_says_what_was_measured_where_and_whether_targets_hold() -> None:
