@@ -34,10 +34,14 @@ class BatchModel(Protocol):
     """One framework's model, many windows at a time. filters: as LogMel takes them. n_text: its text context in tokens.
 
     most_rows: windows at once that fill the processor's units; more would only add memory.
+    always_pads: its encoder takes 30 s and nothing shorter.
     """
 
     @property
     def most_rows(self) -> int: ...
+
+    @property
+    def always_pads(self) -> bool: ...
 
     @property
     def filters(self) -> torch.Tensor: ...
@@ -123,15 +127,21 @@ class BatchedRecogniser:
 
     def _improve(self, hearing: Hearing) -> Hearing:
         """The same, unless it looks wrong: then what the first temperature makes of it that looks right, or the last one."""
-        if looks_right(hearing.result, self._model.tokenizer) and not self._ends_early(hearing):
+        right = looks_right(hearing.result, self._model.tokenizer)
+        if self._model.always_pads:
+            # The first temperature has heard it as it would again.
+            return hearing if right else self._hear_again(hearing, self._options.temperature[1:])
+        if right and not self._ends_early(hearing):
             return hearing
-        sound = self._model.encode(self._mel, hearing.window, padded=True)
-        result = hearing.result
-        for temperature in self._options.temperature:
-            result = self._decode_alone(sound, temperature)
-            if looks_right(result, self._model.tokenizer):
+        padded = self._model.encode(self._mel, hearing.window, padded=True)
+        return self._hear_again(replace(hearing, sound=padded), self._options.temperature)
+
+    def _hear_again(self, hearing: Hearing, temperatures: Sequence[float]) -> Hearing:
+        for temperature in temperatures:
+            hearing = replace(hearing, result=self._decode_alone(hearing.sound, temperature))
+            if looks_right(hearing.result, self._model.tokenizer):
                 break
-        return replace(hearing, sound=sound, result=result)
+        return hearing
 
     def _ends_early(self, hearing: Hearing) -> bool:
         """Whether it says that nothing more comes while there is more sound."""

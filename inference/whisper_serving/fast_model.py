@@ -36,6 +36,7 @@ class FastModel:
     filters: torch.Tensor
     heads: Sequence[tuple[int, int]]
     most_rows: int = _MOST_ROWS
+    always_pads: bool = False
 
     @classmethod
     def from_checkpoint(

@@ -68,7 +68,7 @@ class HuggingFaceWindows:
         filters: torch.Tensor,
     ) -> None:
         self.tokenizer, self.filters = tokenizer, filters
-        self.most_rows = _MOST_ROWS
+        self.most_rows, self.always_pads = _MOST_ROWS, True
         self.n_text: int = model.config.max_target_positions
         self.window_decoder = WindowDecoder(tokenizer.vocabulary, self.n_text // PROMPT_SHARE, model.device)
         self._model: Any = model
