@@ -1,17 +1,19 @@
-"""Puts a function's code and its dependencies into one folder, which becomes the function's zip.
+"""Packs a function's code and its dependencies into the zip that Lambda gets.
 
 All dependencies are pure Python and installed beside the CDK, so they are copied rather than installed: no container, no
-network, and the same bytes for the same lock file. The Lambda runtime has a boto3 too, but an older one that may not know the
-parameters that we send.
+network, and the same content for the same lock file. The Lambda runtime has a boto3 too, but an older one that may not know the
+parameters that we send. The CDK could zip a folder itself; packed here, what all functions share is read and packed once.
 """
 
-import fcntl
-import shutil
+import os
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import distribution
+from io import BytesIO
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, NamedTuple
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from infra.errors import ConfigurationError
 
@@ -45,28 +47,65 @@ _DESCRIPTIONS: Final = (PurePath("botocore/data"), PurePath("boto3/data"))
 _DATA: Final = {"transcribe_canary": {PurePath("transcribe_canary/sample.mp3"): ROOT / "samples" / "jfk.mp3"}}
 
 
-def stage_function(package: str, root: Path = ROOT, target: Path | None = None) -> Path:
-    """The folder with all that `package` imports: lambda/<package>, what functions share, the contract, the dependencies.
+# Lambda runs the code as another user, and the umask of the building machine must not change the zip.
+_READABLE_FILE: Final = 0o100644 << 16
 
-    Only files that changed are written, by one synth at a time: another may be reading them.
-    Raises ConfigurationError where the function has no handler.
+
+class FunctionCode(NamedTuple):
+    """path: the zip. digest: of what is in it, the same whichever zlib has packed it."""
+
+    path: Path
+    digest: str
+
+
+def stage_function(package: str, root: Path = ROOT, target: Path | None = None) -> FunctionCode:
+    """A zip with all that `package` imports: lambda/<package>, what functions share, the contract, the dependencies.
+
+    It is written only where its content changes. Raises ConfigurationError where the function has no handler.
     """
     source = root / "lambda" / package
     if not (source / "handler.py").is_file():
         raise ConfigurationError(f"{source / 'handler.py'} does not exist; write the function, or correct the package's name")
-    folder = target or FUNCTIONS_FOLDER / package
-    files = {**_dependencies(), **_DATA.get(package, {})}
-    for own in (root / "contract" / "whisperstack_contract", source, *_shared_packages(root / "lambda")):
-        files.update(_package(own))
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for path in _existing(folder):
-            if path.relative_to(folder) not in files:
-                path.unlink()
-        for relative, path in files.items():
-            _copy(path, folder / relative)
-    return folder
+    own = {path: file.read_bytes() for path, file in _DATA.get(package, {}).items()}
+    for folder in (root / "contract" / "whisperstack_contract", source, *_shared_packages(root / "lambda")):
+        own.update(_package(folder))
+    digest = sha256("".join(sorted((*_dependency_lines(), *_lines(own)))).encode()).hexdigest()
+    path = target or FUNCTIONS_FOLDER / f"{package}.zip"
+    if _digest_of(path) != digest:
+        _write(path, own, digest)
+    return FunctionCode(path, digest)
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        with ZipFile(path) as archive:
+            return archive.comment.decode("ascii", "replace")
+    except (FileNotFoundError, BadZipFile):
+        return None
+
+
+def _write(path: Path, own: Mapping[PurePath, bytes], digest: str) -> None:
+    packed = BytesIO(_packed_dependencies())
+    with ZipFile(packed, "a") as archive:
+        _add(archive, own)
+        archive.comment = digest.encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another synth may be reading the file, or writing the same.
+    written = path.with_name(f".{path.name}.{os.getpid()}")
+    written.write_bytes(packed.getvalue())
+    written.replace(path)
+
+
+def _add(archive: ZipFile, files: Mapping[PurePath, bytes]) -> None:
+    for path, content in sorted(files.items()):
+        # Without a date: the earliest that a zip can have.
+        entry = ZipInfo(str(path))
+        entry.compress_type, entry.external_attr = ZIP_DEFLATED, _READABLE_FILE
+        archive.writestr(entry, content)
+
+
+def _lines(files: Mapping[PurePath, bytes]) -> list[str]:
+    return [f"{path} {sha256(content).hexdigest()}\n" for path, content in files.items()]
 
 
 def _shared_packages(functions: Path) -> list[Path]:
@@ -76,22 +115,35 @@ def _shared_packages(functions: Path) -> list[Path]:
     ]
 
 
-def _package(folder: Path) -> dict[PurePath, Path]:
+def _package(folder: Path) -> dict[PurePath, bytes]:
     return {
-        PurePath(folder.name) / path.relative_to(folder): path
+        PurePath(folder.name) / path.relative_to(folder): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
 
 
 @cache
-def _dependencies() -> Mapping[PurePath, Path]:
+def _dependencies() -> Mapping[PurePath, bytes]:
     return {
-        PurePath(file): Path(str(file.locate()))
+        PurePath(file): Path(str(file.locate())).read_bytes()
         for name in DISTRIBUTIONS
         for file in distribution(name).files or ()
         if _is_needed(file)
     }
+
+
+@cache
+def _dependency_lines() -> list[str]:
+    return _lines(_dependencies())
+
+
+@cache
+def _packed_dependencies() -> bytes:
+    packed = BytesIO()
+    with ZipFile(packed, "w") as archive:
+        _add(archive, _dependencies())
+    return packed.getvalue()
 
 
 def _is_needed(file: PurePath) -> bool:
@@ -105,19 +157,3 @@ def _is_needed(file: PurePath) -> bool:
             below = file.relative_to(descriptions).parts
             return len(below) == 1 or below[0] in SERVICES
     return True
-
-
-def _existing(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-
-
-def _copy(source: Path, target: Path) -> None:
-    content = source.read_bytes()
-    if target.is_file() and target.read_bytes() == content:
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    written = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, written)
-    # Lambda runs the code as another user, and the umask of the building machine must not change the zip.
-    written.chmod(0o644)
-    written.replace(target)

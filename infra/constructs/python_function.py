@@ -49,12 +49,13 @@ class PythonFunction(Construct):
         )
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self.role)
+        code = stage_function(package)
         self.function = lambda_.Function(
             self,
             "Function",
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
-            code=lambda_.Code.from_asset(str(stage_function(package))),
+            code=lambda_.Code.from_asset(str(code.path), asset_hash=code.digest),
             handler=f"{package}.handler.lambda_handler",
             role=self.role,
             environment={"POWERTOOLS_SERVICE_NAME": package, "POWERTOOLS_LOG_LEVEL": "INFO", **variables},

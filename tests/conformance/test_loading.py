@@ -2,6 +2,7 @@
 
 import json
 import time
+import zipfile
 from pathlib import Path
 
 import boto3
@@ -40,8 +41,9 @@ def _broken_import(archive: Path) -> None:
 @pytest.fixture
 def canary(tmp_path, monkeypatch):
     """The deployed canary, whose asynchronous endpoint is a stack here: canary(stack) is its verdict."""
-    staged = stage_function("transcribe_canary", target=tmp_path / "zip")
-    monkeypatch.setattr("transcribe_canary.canary.SAMPLE", staged / "transcribe_canary" / "sample.mp3")
+    code = stage_function("transcribe_canary", target=tmp_path / "canary.zip")
+    with zipfile.ZipFile(code.path) as archive:
+        monkeypatch.setattr("transcribe_canary.canary.SAMPLE", Path(archive.extract("transcribe_canary/sample.mp3", tmp_path)))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
 

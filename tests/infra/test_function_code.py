@@ -1,10 +1,11 @@
-"""The folder that becomes a function's zip: complete, small, and the same on every machine."""
+"""A function's zip: complete, small, and the same on every machine."""
 
-import hashlib
+import shutil
+import stat
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import requires
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
@@ -15,18 +16,23 @@ from infra.function_code import DISTRIBUTIONS, ROOT, SERVICES, stage_function
 PACKAGES = ["submit_transcription", "record_result"]
 
 
-def digests(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 @pytest.fixture(scope="module", params=PACKAGES)
 def staged(request, tmp_path_factory):
-    return request.param, stage_function(request.param, target=tmp_path_factory.mktemp(request.param))
+    return request.param, stage_function(request.param, target=tmp_path_factory.mktemp(request.param) / "code.zip")
 
 
-def test_the_handler_imports_with_nothing_but_the_folder(staged):
-    package, folder = staged
+@pytest.fixture(scope="module")
+def unpacked(staged, tmp_path_factory):
+    """As Lambda unpacks it."""
+    package, code = staged
+    folder = tmp_path_factory.mktemp(f"{package}-unpacked")
+    with zipfile.ZipFile(code.path) as archive:
+        archive.extractall(folder)
+    return package, folder
+
+
+def test_the_handler_imports_with_nothing_but_the_folder(unpacked):
+    package, folder = unpacked
     program = (
         f"import sys; sys.path.insert(0, {str(folder)!r}); import {package}.handler as h; assert callable(h.lambda_handler); "
         "import boto3; print(boto3.__version__, boto3.__file__)"
@@ -36,8 +42,8 @@ def test_the_handler_imports_with_nothing_but_the_folder(staged):
     assert run.stdout.strip() == f"1.44.5 {folder}/boto3/__init__.py"
 
 
-def test_clients_of_the_services_in_use_can_be_made(staged):
-    _, folder = staged
+def test_clients_of_the_services_in_use_can_be_made(unpacked):
+    _, folder = unpacked
     program = (
         f"import sys; sys.path.insert(0, {str(folder)!r}); import boto3\n"
         f"for service in {sorted(SERVICES)!r}: boto3.client(service, region_name='us-east-1')"
@@ -46,56 +52,74 @@ def test_clients_of_the_services_in_use_can_be_made(staged):
     assert run.returncode == 0, run.stderr
 
 
-def test_the_folder_is_small_and_holds_no_bytecode_and_no_other_function(staged):
-    package, folder = staged
+def test_the_folder_is_small_and_holds_no_bytecode_and_no_other_function(unpacked):
+    package, folder = unpacked
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix == ".pyc" or "__pycache__" in path.parts]
     assert sum(path.stat().st_size for path in files) < 12 * 1024**2
     assert {path.parent.name for path in folder.glob("*/handler.py")} == {package}
 
 
-def test_compiled_code_is_absent_so_that_the_zip_runs_on_any_processor(staged):
-    _, folder = staged
+def test_compiled_code_is_absent_so_that_the_zip_runs_on_any_processor(unpacked):
+    _, folder = unpacked
     assert not [path for path in folder.rglob("*") if path.suffix in {".so", ".pyd", ".dylib"}]
 
 
-def test_staging_again_changes_nothing(staged):
-    package, folder = staged
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    stage_function(package, target=folder)
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+def test_every_entry_is_a_file_that_lambdas_user_may_read_and_says_nothing_of_when_it_was_made(staged):
+    with zipfile.ZipFile(staged[1].path) as archive:
+        entries = archive.infolist()
+        assert archive.testzip() is None
+    assert {stat.filemode(entry.external_attr >> 16) for entry in entries} == {"-rw-r--r--"}
+    assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+    assert len({entry.filename for entry in entries}) == len(entries)
+
+
+def test_staging_again_writes_nothing(staged):
+    package, code = staged
+    before = code.path.stat()
+    assert stage_function(package, target=code.path) == code
+    assert (code.path.stat().st_mtime_ns, code.path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
 
 
 def test_two_stagings_are_equal_byte_for_byte(staged, tmp_path):
-    package, folder = staged
-    assert digests(stage_function(package, target=tmp_path)) == digests(folder)
+    package, code = staged
+    again = stage_function(package, target=tmp_path / "again.zip")
+    assert again.digest == code.digest
+    assert again.path.read_bytes() == code.path.read_bytes()
 
 
 def test_synths_at_a_time_do_not_disturb_each_other(staged, tmp_path):
-    package, folder = staged
+    package, code = staged
     program = (
         "from pathlib import Path; from infra.function_code import stage_function;"
-        f"stage_function({package!r}, target=Path({str(tmp_path / 'same')!r}))"
+        f"stage_function({package!r}, target=Path({str(tmp_path / 'same.zip')!r}))"
     )
     command = [sys.executable, "-c", program]
     running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
     assert [process.communicate()[1] for process in running] == [b""] * 3
-    assert digests(tmp_path / "same") == digests(folder)
+    assert (tmp_path / "same.zip").read_bytes() == code.path.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["same.zip"]
 
 
-def test_what_is_no_longer_part_of_the_function_goes_away(staged):
-    package, folder = staged
-    stale = folder / package / "deleted_module.py"
-    stale.write_text("")
-    stage_function(package, target=folder)
-    assert not stale.exists()
+def test_a_change_of_the_code_is_another_digest_and_replaces_the_zip(tmp_path):
+    for folder in ("lambda", "contract", "samples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = stage_function("submit_transcription", tmp_path, tmp_path / "code.zip")
+    handler = tmp_path / "lambda" / "submit_transcription" / "handler.py"
+    handler.write_text(handler.read_text() + "# changed\n")
+    (tmp_path / "contract" / "whisperstack_contract" / "keys.py").unlink()
+    after = stage_function("submit_transcription", tmp_path, tmp_path / "code.zip")
+    assert after.path == before.path
+    assert after.digest != before.digest
+    with zipfile.ZipFile(after.path) as archive:
+        assert archive.read("submit_transcription/handler.py") == handler.read_bytes()
+        assert "whisperstack_contract/keys.py" not in archive.namelist()
 
 
-def test_a_changed_file_is_replaced(staged):
-    package, folder = staged
-    (folder / package / "handler.py").write_text("changed")
-    stage_function(package, target=folder)
-    assert (folder / package / "handler.py").read_bytes() == (ROOT / "lambda" / package / "handler.py").read_bytes()
+def test_a_zip_that_is_none_is_written_anew(tmp_path):
+    target = tmp_path / "code.zip"
+    target.write_bytes(b"PK\x03\x04 cut off")
+    assert zipfile.is_zipfile(stage_function("submit_transcription", target=target).path)
 
 
 def test_the_dependencies_are_all_that_they_require():

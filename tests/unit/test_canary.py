@@ -2,6 +2,8 @@
 
 import io
 import json
+import zipfile
+from pathlib import Path
 
 import boto3
 import pytest
@@ -36,10 +38,11 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def sample(tmp_path, monkeypatch):
+def sample(tmp_path, tmp_path_factory, monkeypatch):
     """The recording that goes into the function's zip, from there."""
-    staged = stage_function("transcribe_canary", target=tmp_path / "zip")
-    monkeypatch.setattr("transcribe_canary.canary.SAMPLE", staged / "transcribe_canary" / "sample.mp3")
+    code = stage_function("transcribe_canary", target=tmp_path_factory.getbasetemp() / "canary.zip")
+    with zipfile.ZipFile(code.path) as archive:
+        monkeypatch.setattr("transcribe_canary.canary.SAMPLE", Path(archive.extract("transcribe_canary/sample.mp3", tmp_path)))
 
 
 @pytest.fixture
