@@ -25,6 +25,7 @@ from whisperstack_contract.limits import (
     REALTIME_INVOCATION_TIMEOUT_SECONDS,
     REALTIME_PAYLOAD_BYTES,
     LimitError,
+    require_batch_concurrency,
 )
 from whisperstack_contract.options import TranscriptionOptions
 
@@ -53,7 +54,7 @@ class AsynchronousSettings(ServedModel):
     prompts_from_metadata: whether an upload's metadata may say what the model is prompted with.
     job_times: what a job may take and how often it is tried; its invocation_timeout is the one above, and how long rows are
     kept follows the environment's retention.
-    reconcile_minutes: between two searches for jobs that were lost on their way.
+    scaling: between how many instances, and when. reconcile_minutes: between two searches for jobs that were lost on their way.
     """
 
     invocation_timeout_seconds: int = ASYNC_INVOCATION_TIMEOUT_SECONDS
@@ -138,6 +139,7 @@ class RealtimeSettings(ServedModel):
     queued_requests: how many may wait in an instance while all of its workers are busy; more are answered with 503 at once.
     idle_alarm_hours: without a request, after which someone is told that the endpoint still costs money.
     instance_hours_a_day: above which an alarm tells; None allows twelve above what the least number of instances uses.
+    scaling: between how many instances, and when. updates: how requests move to the instances of a new release.
     captured_percent: of the requests that are kept together with their answers, recordings and all; 0 keeps none.
     """
 
@@ -214,8 +216,10 @@ class BatchSettings(ServedModel):
     """Transform jobs, and the workflow that plans them.
 
     payload_mib: the largest recording; larger ones go to the asynchronous endpoint. concurrency: requests that an instance gets
-    at a time, at most; the planner lowers it where recordings are large. None for one for each worker, which is the most.
-    invocation_timeout_seconds, retries: of one recording. instances_per_job: of one job. job_hours: how long one may take.
+    at a time, whatever their size, so that times payload_mib it is at most 100. None for one for each worker, which is
+    the most, and fewer in jobs with recordings too large for that.
+    invocation_timeout_seconds: that one recording may take. retries: of one recording.
+    instances_per_job: of one job. job_hours: how long one may take.
     shard_mib: recordings that one job gets, about. jobs_at_a_time: each needs its instances within the account's quota.
     poll_seconds: at least, between two looks at whether a run may begin; a run that has long waited looks less often.
     schedule: begins a run by itself; None leaves it to markers and commands.
@@ -260,6 +264,17 @@ class BatchSettings(ServedModel):
                 f"concurrency is {self.concurrency} with {self.workers} workers; more requests than workers only wait; "
                 "lower it, or raise workers"
             )
+        if self.concurrency is not None:
+            self._require_concurrency(self.concurrency)
+
+    def _require_concurrency(self, concurrency: int) -> None:
+        """Written out it is meant for every job, those with the largest recordings included."""
+        try:
+            require_batch_concurrency(concurrency, self.payload_mib)
+        except LimitError as error:
+            raise ConfigurationError(
+                f"{error}, or leave it out: each job then gets what its largest recording allows"
+            ) from error
 
     @property
     def limits(self) -> BatchLimits:

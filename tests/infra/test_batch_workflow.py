@@ -72,12 +72,19 @@ def test_settings_that_sagemaker_would_refuse_are_refused_at_synthesis(change, t
         dataclasses.replace(find_environment("dev").batch, **change)
 
 
-def test_requests_at_a_time_are_a_ceiling_whether_they_follow_from_the_workers_or_are_written_out():
+def test_requests_at_a_time_that_follow_from_the_workers_are_lowered_to_what_sagemaker_takes_beside_the_largest_recording():
     implied = dataclasses.replace(find_environment("dev").batch, workers=4)
-    written = dataclasses.replace(implied, concurrency=4)
-    assert written.limits == implied.limits
-    # What a job gets is lowered to what SageMaker takes beside its largest recording.
-    assert [written.limits.concurrency_for(payload) for payload in (1, 25, 40, 100)] == [4, 4, 2, 1]
+    assert [implied.limits.concurrency_for(payload) for payload in (1, 25, 40, 100)] == [4, 4, 2, 1]
+
+
+def test_requests_at_a_time_that_are_written_out_must_hold_for_the_largest_recording():
+    batch = dataclasses.replace(find_environment("dev").batch, workers=4, payload_mib=25)
+    assert dataclasses.replace(batch, concurrency=4).limits == batch.limits
+    with pytest.raises(
+        ConfigurationError,
+        match=r"payload_mib 26 times concurrency 4 is 104; SageMaker allows 100; .* concurrency to 3, or leave it out",
+    ):
+        dataclasses.replace(batch, concurrency=4, payload_mib=26)
 
 
 def test_its_role_touches_its_own_jobs_functions_and_children_and_no_other(syntheses):
