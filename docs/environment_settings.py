@@ -48,14 +48,13 @@ def _parts(hint: Any) -> Iterator[Any]:
 def _section(cls: Any) -> str:
     about, meanings = _read(cls)
     inherited = {field.name for base in cls.__mro__[1:] if is_dataclass(base) for field in fields(base)}
+    own = [field for field in fields(cls) if field.name not in inherited]
+    if unsaid := [field.name for field in own if field.name not in meanings]:
+        raise ValueError(f"the docstring of {cls.__name__} does not say what {', '.join(unsaid)} means")
     hints = get_type_hints(cls)
     bases: list[Any] = [base for base in cls.__mro__[1:] if base is not Settings and is_dataclass(base)]
     beside = [f"Besides, everything of [{base.__name__}](#{base.__name__.lower()})."] if (bases and (base := bases[0])) else []
-    rows = [
-        f"| `{field.name}` | {_type(hints[field.name])} | {_default(field)} | {meanings.get(field.name, '')} |"
-        for field in fields(cls)
-        if field.name not in inherited
-    ]
+    rows = [f"| `{field.name}` | {_type(hints[field.name])} | {_default(field)} | {meanings[field.name]} |" for field in own]
     head = ["| setting | type | default | meaning |", "|---|---|---|---|"]
     said = " ".join(filter(None, [about, *beside]))
     return "\n".join([f"## {cls.__name__}", "", *([said, ""] if said else []), *head, *rows, ""])

@@ -35,10 +35,12 @@ _Settings = TypeVar("_Settings", bound=ServedModel)
 class Environment(Settings):
     """name: becomes part of the names of stacks and endpoints. log_retention: of every log group.
 
-    account, region: None leaves the choice to the credentials at deployment.
+    account: of AWS; None leaves the choice to the credentials at deployment. region: such as 'eu-west-1'; None as for account.
 
-    asynchronous, realtime, batch: the inference options, each switched off by None or by leaving it out, and each with its own
-    engine, model, image and instances. realtime: by name, so that several engines can be had side by side.
+    The inference options are each switched off by leaving them out, and each has its own engine, model, image and instances.
+    asynchronous: uploads in, transcripts out, with instances while there is work. batch: many uploads, by transform jobs.
+    realtime: endpoints that answer at once, by name, so that several engines can be had side by side.
+    retention: how long what lies in the buckets is kept. operations: whom alarms and the budget tell, and when.
     retain_data: whether buckets, key, table and topic survive the deletion of their stack.
     network: of the environment's own, for functions and model containers; None leaves them in those of Lambda and SageMaker.
     governance: what the account's owners ask of roles and resources.

@@ -19,9 +19,10 @@ _EXPIRY_LAG_DAYS = 3
 
 @dataclass(frozen=True)
 class RetentionSettings(Settings):
-    """Days. recordings_days, transcripts_days: what users uploaded and what they read; None keeps them until they are deleted.
+    """recordings_days: what users uploaded; None keeps it until it is deleted. transcripts_days: what they read, likewise.
 
     intermediate_days: staged copies and the endpoint's raw output. captured_days: requests that a real-time endpoint captures.
+    access_log_days: who has read or written what in the buckets.
     """
 
     recordings_days: int | None = None

@@ -19,6 +19,7 @@ _MOST_INSTANCES: Final = 100
 class BacklogScalingSettings(Settings):
     """backlog_per_instance: recordings, queued or running, that one instance should have; more of them add instances.
 
+    min_instances: that are there without work as well; 0 costs nothing then. max_instances: however much work there is.
     cooldown_seconds: between two additions. wake_cooldown_seconds: after a start from zero, which takes minutes.
     idle_minutes: with nothing queued or running, until the endpoint goes to min_instances.
     partial_scale_in: removes single instances as the backlog shrinks. SageMaker ends what runs on them, so it is off.
@@ -49,7 +50,8 @@ class BacklogScalingSettings(Settings):
 class OpeningHours(Settings):
     """When a real-time endpoint is expected to be used. Outside, it keeps `instances_outside`.
 
-    opens, closes: cron expressions of Application Auto Scaling with six fields, in the time zone.
+    opens: a cron expression of Application Auto Scaling with six fields, in the time zone. closes: such an expression as well.
+    timezone: a name of the tz database, such as 'Europe/Paris'. instances_outside: when it is closed.
     """
 
     opens: str = "cron(0 7 ? * MON-FRI *)"
@@ -72,7 +74,9 @@ class OpeningHours(Settings):
 class ConcurrencyScalingSettings(Settings):
     """utilisation: the share of an instance's workers that should be busy; more of them add instances.
 
-    scale_out_cooldown_seconds, scale_in_cooldown_seconds: between two changes. A new instance takes minutes to answer.
+    min_instances: without requests as well. max_instances: however many requests there are.
+    scale_out_cooldown_seconds: between two additions; a new instance takes minutes to answer.
+    scale_in_cooldown_seconds: between two removals.
     hours: when the endpoint is used; None keeps it open all the time.
     """
 

@@ -62,6 +62,7 @@ class ModelLayout(StrEnum):
 class HubModel(Settings):
     """A model that the container downloads from the Hugging Face hub when it starts, served by the image's stock handler.
 
+    model_id: its owner and name there, such as 'openai/whisper-base'. task: which of transformers' pipelines runs it.
     revision: a full commit hash; a branch or a tag would change what runs at the next start of an instance.
     """
 
@@ -140,14 +141,16 @@ class OwnImage(Settings):
 class ServedModel(Settings):
     """A model on instances.
 
-    engine: 'pytorch', 'huggingface' or 'whisperx', or one of the two below. model: a size of Whisper, such as 'large-v3-turbo'.
+    engine: 'pytorch', 'huggingface' or 'whisperx', or 'hub' or 'own' beside the setting of that name.
+    model: a size of Whisper, such as 'large-v3-turbo'.
     hardware: what the image is for, CPU or GPU. instance_type: of SageMaker, such as 'ml.g5.xlarge'.
     workers: copies of the model in one instance, and so the requests that it takes at a time.
     max_audio_seconds: the longest recording that can be transcribed within the option's time limit on this instance.
     image: a name in infra/images.json. container_variables: of the container, over what the serving stack is told otherwise.
     layout: which form of the release is served; transform jobs take the archive only.
     alternatives: other instance types, in order of preference, for when there are none of `instance_type`.
-    hub, own: in place of a built release; `engine` is then 'hub' or 'own', and `model` a name to tell it by.
+    hub: a model of the Hugging Face hub in place of a built release; `engine` is then 'hub', and `model` a name to tell it by.
+    own: an image and an archive of your own in place of a built release; `engine` is then 'own', and `model` a name of yours.
     """
 
     engine: str

@@ -16,7 +16,7 @@ class JobTimes:
     look: how often a submitted job's output is looked for, in case that its notification was lost.
     batch: how long a batch may be silent until its jobs are looked after; outlasts any transform job of a sensible size.
     announcing: how long whoever ends a job has for announcing it; longer than any function runs.
-    first_retry, retry_factor: the wait after the first failure, and by what it grows with each further one.
+    first_retry: the wait after the first failure. retry_factor: by what it grows with each further one.
     attempts: failures after which a job has failed. requeues: requests that may vanish without an answer before it has expired.
     age_limit: of a job, whatever it waits for.
     kept: how long its row is kept after that; None for ever. It outlives the recording, which would be transcribed again.
