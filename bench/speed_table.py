@@ -9,17 +9,21 @@ from bench.targets import Verdict
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 
 
-def read_results() -> list[dict[str, Any]]:
-    """The main ones first, then those in folders."""
-    paths = sorted(RESULTS.rglob("speed-*.json"), key=lambda path: (len(path.parts), path))
-    return [json.loads(path.read_text()) for path in paths]
+def read_results() -> dict[str, dict[str, Any]]:
+    """By title. The main ones first, then those in folders, which are named after what they go by."""
+    reports: dict[str, dict[str, Any]] = {}
+    for path in sorted(RESULTS.rglob("speed-*.json"), key=lambda path: (len(path.parts), path)):
+        report = json.loads(path.read_text())
+        title = report["model"] if path.parent == RESULTS else f"{report['model']}, by {path.parent.name}"
+        reports[title] = report
+    return reports
 
 
-def tables(reports: list[dict[str, Any]]) -> str:
-    return "\n\n".join(map(_tables_of, reports)) or "Not measured since the last change."
+def tables(reports: dict[str, dict[str, Any]]) -> str:
+    return "\n\n".join(_tables_of(*titled) for titled in reports.items()) or "Not measured since the last change."
 
 
-def _tables_of(report: dict[str, Any]) -> str:
+def _tables_of(title: str, report: dict[str, Any]) -> str:
     audio = dict(sorted(report["audio_seconds"].items(), key=lambda named: named[1]))
     machine = report["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
@@ -41,7 +45,7 @@ def _tables_of(report: dict[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"### {report['model']}",
+            f"### {title}",
             "",
             f"{report['date']}, {report['device']}, {report['threads']} threads on {machine['cores']} cores of "
             f"{machine['processor']}, load average {machine['load'][2]:.1f}, medians of {report['runs']} runs; {versions}.",

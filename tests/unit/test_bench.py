@@ -86,14 +86,14 @@ def test_a_table_says_what_was_measured_where_and_whether_targets_hold() -> None
         "engines": {"fast": engine, "encoder alone": {**engine, "word_error_rate": {}}},
         "targets": [{"what": "jfk: faster", "found": 3.456, "target": 4.0, "holds": False}],
     }
-    table = tables([report])
+    table = tables({"tiny.en": report})
     assert "2026-01-02, cpu, 2 threads on 2 cores of P, load average 1.3, medians of 3 runs; torch 2.13." in table
     assert "| fast | 1.5 | 600 | en 1.2 | 30 | 0.14 (0.013) |" in table
     assert "| jfk: faster | 3.46 | 4 | does not hold |" in table
-    assert tables([]) == "Not measured since the last change."
+    assert tables({}) == "Not measured since the last change."
     # An hour of it for a dollar: the eightieth of a dollar for each hour of sound.
     add_costs(report, "ml.g5.xlarge", 1.0)
-    costly = tables([report])
+    costly = tables({"tiny.en": report})
     assert "| $ an audio hour, ml.g5.xlarge |" in costly
     assert "| fast | 1.5 | 600 | en 1.2 | 30 | 0.14 (0.013) | 0.0125 |" in costly
 
