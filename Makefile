@@ -198,7 +198,7 @@ destroy: setup ## take ENV down: shows what goes and what stays, then asks   [EN
 
 setup-synth: $(VENV)/.synth node_modules/.installed
 
-setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched build/sagemaker-core/.fetched
+setup: setup-synth $(VENV)/.model $(VENV)/.dev build/wheels/.fetched build/sagemaker-core/.fetched ## all that other targets install by themselves when they need it
 
 .PHONY: setup-side-by-side
 setup-side-by-side:

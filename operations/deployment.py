@@ -56,7 +56,8 @@ def stack_outputs(cloudformation: "CloudFormationClient", stack: str) -> dict[st
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":
             raise OperationsError(
-                f"there is no stack {stack} in this account and region; deploy it, or name another environment with --env"
+                f"there is no stack {stack} in this account and region; deploy it, or name another environment with --env; "
+                "of an embedded AWS, set the variables that `make local` prints"
             ) from error
         raise
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}

@@ -22,7 +22,10 @@ def explained() -> Iterator[None]:
     except NoRegionError as error:
         _fail("no AWS region is set; set AWS_DEFAULT_REGION or choose a profile with AWS_PROFILE", error)
     except NoCredentialsError as error:
-        _fail("no AWS credentials were found; sign in (aws sso login) or set AWS_PROFILE", error)
+        _fail(
+            "no AWS credentials were found; sign in (aws sso login), set AWS_PROFILE or the variables that `make local` prints",
+            error,
+        )
     except EndpointConnectionError as error:
         _fail(f"nothing answers there ({error}); check AWS_ENDPOINT_URL, region and network", error)
     except (BotoCoreError, ClientError) as error:

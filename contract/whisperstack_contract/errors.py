@@ -78,7 +78,7 @@ class NotAudioError(RejectedInputError):
     """The file is no audio or video in a format that can be read."""
 
     code = "not_audio"
-    remedy = "Convert it to WAV, FLAC, MP3 or M4A; [formats](formats.md) has all that are accepted."
+    remedy = "Upload the recording itself, as WAV, FLAC, MP3 or M4A; [formats](formats.md) has all that are accepted."
     http_status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 

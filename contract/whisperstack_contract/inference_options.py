@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from whisperstack_contract import variables
-from whisperstack_contract.errors import FileTooLargeError
+from whisperstack_contract.errors import EmptyFileError, FileTooLargeError
 from whisperstack_contract.limits import (
     ASYNC_INVOCATION_TIMEOUT_SECONDS,
     ASYNC_PAYLOAD_BYTES,
@@ -44,6 +44,10 @@ _INVOCATION_SECONDS: Final[Mapping[InferenceOption, int]] = {
     InferenceOption.BATCH: BATCH_INVOCATION_TIMEOUT_SECONDS,
     InferenceOption.ASYNCHRONOUS: ASYNC_INVOCATION_TIMEOUT_SECONDS,
 }
+
+
+def empty_file() -> EmptyFileError:
+    return EmptyFileError("the file has 0 bytes; upload it again, and wait for the upload to finish")
 
 
 def file_too_large(size_bytes: int, option: InferenceOption, limit_bytes: int | None = None) -> FileTooLargeError:

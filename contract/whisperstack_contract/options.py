@@ -153,6 +153,11 @@ class PartialOptions:
     @classmethod
     def from_custom_attributes(cls, text: str) -> "PartialOptions":
         """What a request says. Raises InvalidOptionsError."""
+        if not text.isascii():
+            # SageMaker lets none through; what a container makes of it otherwise is another word.
+            raise InvalidOptionsError(
+                "the options hold characters that are not ASCII; write them as \\uXXXX, as JSON libraries do when told to"
+            )
         return cls.from_json(_within(text, CUSTOM_ATTRIBUTES_CHARS))
 
     @classmethod

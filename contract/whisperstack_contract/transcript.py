@@ -64,7 +64,8 @@ class Warning:  # noqa: A001  # the schema's own word, always read as transcript
 class Provenance:
     """How the transcript came about. timings: seconds by stage. language_probability: of a language that was detected.
 
-    speech_seconds: how much of the recording was heard as speech; None where nobody looked.
+    speech_seconds: how much of the recording was heard as speech; None where nobody looked. numerics: how the engine ran,
+    fast or exact; None where it has one way only.
     """
 
     engine: str
@@ -76,6 +77,7 @@ class Provenance:
     job_id: str | None = None
     language_probability: float | None = None
     speech_seconds: float | None = None
+    numerics: str | None = None
     schema_version: int = SCHEMA_VERSION
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 TRUNCATED_AUDIO: Final = "truncated_audio"
 UNREAD_AUDIO: Final = "unread_audio"
+OTHER_AUDIO_TRACKS: Final = "other_audio_tracks"
 DAMAGED_AUDIO: Final = "damaged_audio"
 SOUND_WITHOUT_TEXT: Final = "sound_without_text"
 SUSPECTED_HALLUCINATION: Final = "suspected_hallucination"
@@ -17,6 +18,7 @@ WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         TRUNCATED_AUDIO: "The file holds less sound than it declares, or was cut off; the transcript is of what there was.",
         UNREAD_AUDIO: "Behind the recording the file holds another one, which is not in the transcript.",
+        OTHER_AUDIO_TRACKS: "The file has several audio tracks; the transcript is of the first, since the request named none.",
         DAMAGED_AUDIO: "The decoder met damage in several places, where words may be missing.",
         SUSPECTED_HALLUCINATION: (
             "This stretch of the text may be invented: it repeats itself, holds more or fewer words than anybody says in that "

@@ -18,8 +18,8 @@ from whisper_serving.refusals import check_track, decoder_failure, no_numbers, t
 from whisper_serving.riff import declared_wav_seconds
 from whisper_serving.samples import SAMPLE_RATE_HZ, SampleBuffer
 from whisper_serving.settings import Settings
-from whisperstack_contract.errors import EmptyFileError, InferenceFailedError
-from whisperstack_contract.inference_options import file_too_large
+from whisperstack_contract.errors import InferenceFailedError
+from whisperstack_contract.inference_options import empty_file, file_too_large
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
@@ -48,7 +48,7 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
     DecodingTimedOutError, or InferenceFailedError where the instance is short of disk or memory.
     """
     if not content:
-        raise EmptyFileError("the file is empty (0 bytes); upload it again")
+        raise empty_file()
     if len(content) > settings.max_audio_bytes:
         raise file_too_large(len(content), settings.inference_option, settings.max_audio_bytes)
     limit_seconds = min(settings.max_audio_seconds, options.max_duration_seconds or settings.max_audio_seconds)
@@ -65,7 +65,7 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
     # Sound goes up and down; what is no number becomes the lowest value, or zero.
     if heard.max() <= 0 and holds_no_numbers(content, track.codec):
         raise no_numbers(log)
-    return Recording(heard, facts, missing_audio(content, facts, log.damages))
+    return Recording(heard, facts, missing_audio(content, facts, log, options.audio_track))
 
 
 def _declared_seconds(content: bytes | bytearray, log: DecoderLog, track: int) -> float | None:

@@ -1,8 +1,20 @@
 """What a file that cannot be read is, by its first bytes: a recording that was cut off or damaged, or something else."""
 
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
-# Offset, bytes there, name. What is accepted: such a file is incomplete or damaged.
+
+class Kind(Enum):
+    """ACCEPTED: such a file is incomplete or damaged."""
+
+    ACCEPTED = auto()
+    OTHER_SOUND = auto()
+    ARCHIVE = auto()
+    LIST = auto()
+    NO_SOUND = auto()
+
+
+# Offset, bytes there, name.
 _ACCEPTED: Final = (
     (8, b"WAVE", "WAV"),
     (8, b"AVI ", "AVI"),
@@ -28,7 +40,7 @@ _OTHER_SOUND: Final = (
     (0, b".RMF", "a RealMedia file"),
     (0, b"MThd", "a MIDI file"),
 )
-_NO_SOUND: Final = (
+_ARCHIVES: Final = (
     (0, b"\x1f\x8b", "a gzip archive"),
     (0, b"PK\x03\x04", "a zip archive"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
@@ -36,6 +48,14 @@ _NO_SOUND: Final = (
     (0, b"BZh", "a bzip2 archive"),
     (0, b"\xfd7zXZ", "an xz archive"),
     (257, b"ustar", "a tar archive"),
+)
+_LISTS: Final = (
+    (0, b"#EXTM3U", "a playlist"),
+    (0, b"[playlist]", "a playlist"),
+    (0, b"<asx", "a playlist"),
+    (0, b"ffconcat", "a list of files"),
+)
+_NO_SOUND: Final = (
     (0, b"%PDF", "a PDF document"),
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
@@ -43,10 +63,13 @@ _NO_SOUND: Final = (
     (8, b"WEBP", "a WebP picture"),
     (0, b"\x7fELF", "a program"),
     (0, b"MZ", "a program"),
-    (0, b"#EXTM3U", "a playlist"),
-    (0, b"[playlist]", "a playlist"),
-    (0, b"<asx", "a playlist"),
-    (0, b"ffconcat", "a list of files"),
+)
+_KINDS: Final = (
+    (Kind.ACCEPTED, _ACCEPTED),
+    (Kind.OTHER_SOUND, _OTHER_SOUND),
+    (Kind.ARCHIVE, _ARCHIVES),
+    (Kind.LIST, _LISTS),
+    (Kind.NO_SOUND, _NO_SOUND),
 )
 
 # As much of a text as is looked at; what may be in one besides printable characters.
@@ -55,19 +78,18 @@ _CONTROLS: Final = b"\t\n\r\f"
 
 
 class Beginning(NamedTuple):
-    """name: of a format that is accepted, or of something else, with its article. is_sound: whether that is a recording."""
+    """name: of a format that is accepted, or of something else, with its article."""
 
     name: str
-    is_accepted: bool
-    is_sound: bool
+    kind: Kind
 
 
 def find_beginning(content: bytes | bytearray) -> Beginning | None:
-    for known, is_accepted, is_sound in ((_ACCEPTED, True, True), (_OTHER_SOUND, False, True), (_NO_SOUND, False, False)):
+    for kind, known in _KINDS:
         for at, mark, name in known:
             if content[at : at + len(mark)] == mark:
-                return Beginning(name, is_accepted, is_sound)
-    return Beginning("text", False, False) if _is_text(content[:_TEXT_BYTES]) else None
+                return Beginning(name, kind)
+    return Beginning("text", Kind.NO_SOUND) if _is_text(content[:_TEXT_BYTES]) else None
 
 
 def _is_text(start: bytes | bytearray) -> bool:

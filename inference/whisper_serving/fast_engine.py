@@ -19,14 +19,14 @@ from whisper_serving.weights import checked_weights, read_manifest
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.variables import FAST
 
 
 class FastEngine:
     """One copy of the model. only_language: 'en' for an English-only model, else None."""
 
     def __init__(self, model: FastModel, manifest: ArchiveManifest) -> None:
-        self.engine = manifest.engine
-        self.model = manifest.model
+        self.engine, self.model, self.numerics = manifest.engine, manifest.model, FAST
         self.weights = model
         self._languages = model.tokenizer.languages or (ENGLISH,)
         self.only_language = None if model.tokenizer.languages else ENGLISH

@@ -39,6 +39,7 @@ from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS
 from whisperstack_contract.options import Task, TranscriptionOptions
+from whisperstack_contract.variables import EXACT, FAST
 
 # Tied to the token embedding, so a folder need not hold it.
 _OUTPUT_PROJECTION: Final = "proj_out.weight"
@@ -53,8 +54,8 @@ class HuggingFaceEngine:
     def __init__(
         self, windows: HuggingFaceWindows, manifest: ArchiveManifest, chunk_length_seconds: float, *, side_by_side: bool
     ) -> None:
-        self.engine = manifest.engine
-        self.model = manifest.model
+        self.engine, self.model = manifest.engine, manifest.model
+        self.numerics = FAST if side_by_side else EXACT
         self._windows = windows
         self._chunk_frames = round(chunk_length_seconds * FRAMES_PER_SECOND)
         self._side_by_side = side_by_side

@@ -3,11 +3,12 @@
 from typing import Final
 
 from whisper_serving.declared_sizes import missing_bytes
+from whisper_serving.decoder_log import DecoderLog
 from whisper_serving.ogg import ends_within_a_page
 from whisper_serving.riff import bytes_of_next_wav
 from whisperstack_contract.transcript import AudioFacts
 from whisperstack_contract.transcript import Warning as TranscriptWarning
-from whisperstack_contract.warning_codes import DAMAGED_AUDIO, TRUNCATED_AUDIO, UNREAD_AUDIO
+from whisperstack_contract.warning_codes import DAMAGED_AUDIO, OTHER_AUDIO_TRACKS, TRUNCATED_AUDIO, UNREAD_AUDIO
 
 # Encoders pad, and containers round: less missing than this means nothing.
 _MISSING_SECONDS: Final = 1.0
@@ -17,9 +18,14 @@ _MISSING_SHARE: Final = 0.02
 _DAMAGES: Final = 3
 
 
-def missing_audio(content: bytes | bytearray, facts: AudioFacts, damages: int) -> tuple[TranscriptWarning, ...]:
-    """damages: how many places the decoder complained about."""
-    found = (_shortfall(facts) or _cut_off(content, facts), _unread(content, facts), _damage(damages))
+def missing_audio(content: bytes | bytearray, facts: AudioFacts, log: DecoderLog, track: int) -> tuple[TranscriptWarning, ...]:
+    """track: which one was decoded."""
+    found = (
+        _shortfall(facts) or _cut_off(content, facts),
+        _unread(content, facts),
+        _others(len(log.tracks)) if track == 0 else None,
+        _damage(log.damages),
+    )
     return tuple(warning for warning in found if warning)
 
 
@@ -54,6 +60,16 @@ def _unread(content: bytes | bytearray, facts: AudioFacts) -> TranscriptWarning 
         UNREAD_AUDIO,
         f"behind the {facts.decoded_seconds:.1f} s of this recording the file holds another one ({unread} bytes), which was "
         f"not transcribed; upload it by itself",
+    )
+
+
+def _others(n_tracks: int) -> TranscriptWarning | None:
+    if n_tracks < 2:
+        return None
+    return TranscriptWarning(
+        OTHER_AUDIO_TRACKS,
+        f"the file has {n_tracks} audio tracks, and this is track 0; for another one set the option audio_track, "
+        f"up to {n_tracks - 1}",
     )
 
 

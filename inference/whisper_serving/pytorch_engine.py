@@ -25,14 +25,14 @@ from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
 from whisperstack_contract.options import TranscriptionOptions
 from whisperstack_contract.transcript import Segment, Word
+from whisperstack_contract.variables import EXACT
 
 
 class PytorchEngine:
     """One copy of the model, on the GPU if there is one. only_language: 'en' for an English-only model, else None."""
 
     def __init__(self, model: Whisper, manifest: ArchiveManifest) -> None:
-        self.engine = manifest.engine
-        self.model = manifest.model
+        self.engine, self.model, self.numerics = manifest.engine, manifest.model, EXACT
         self.only_language = None if model.is_multilingual else ENGLISH
         self._languages = tuple(LANGUAGES)[: model.num_languages] if model.is_multilingual else (ENGLISH,)
         self._model = model

@@ -1,9 +1,10 @@
 """Why a file gives no samples, in words that help whoever uploaded it."""
 
 import signal
+from types import MappingProxyType
 from typing import Final
 
-from whisper_serving.beginnings import Beginning
+from whisper_serving.beginnings import Beginning, Kind
 from whisper_serving.decoder_launch import EXIT_NOT_STARTED
 from whisper_serving.decoder_log import AudioTrack, DecoderLog
 from whisper_serving.settings import Settings
@@ -30,6 +31,13 @@ from whisperstack_contract.limits import (
 )
 
 _CONVERT: Final = "convert it to WAV, FLAC, MP3 or M4A and upload that"
+_INSTEAD: Final = MappingProxyType(
+    {
+        Kind.ARCHIVE: "take the recordings out of it and upload them",
+        Kind.LIST: "upload the recordings that it names, each by itself",
+        Kind.NO_SOUND: "upload the recording itself",
+    }
+)
 
 
 def check_track(log: DecoderLog, number: int, encrypted: bool) -> None:
@@ -102,7 +110,7 @@ def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beg
         return _memory_short(log)
     if log.index_missing:
         return DecodingFailedError("the file is incomplete: the index that MP4 and M4A files need is missing; upload it again")
-    if log.container is None and beginning is not None and beginning.is_accepted:
+    if log.container is None and beginning is not None and beginning.kind is Kind.ACCEPTED:
         return DecodingFailedError(f"the file begins as {beginning.name}, but is incomplete or damaged; upload it again")
     if log.container is None or log.guessed:
         return _not_audio(beginning)
@@ -116,11 +124,11 @@ def decoder_failure(exit_code: int, log: DecoderLog, timeout_seconds: float, beg
 
 
 def _not_audio(beginning: Beginning | None) -> TranscriptionError:
-    if beginning is None or beginning.is_accepted:
+    if beginning is None or beginning.kind is Kind.ACCEPTED:
         return NotAudioError(f"the file is no audio or video in a format that can be read; {_CONVERT}")
-    if beginning.is_sound:
+    if beginning.kind is Kind.OTHER_SOUND:
         return NotAudioError(f"the file is {beginning.name}, which is not accepted; {_CONVERT}")
-    return NotAudioError(f"the file is {beginning.name}, and no audio or video; if a recording is in it, {_CONVERT}")
+    return NotAudioError(f"the file is {beginning.name}, and no audio or video; {_INSTEAD[beginning.kind]}")
 
 
 def _ended_by_signal(number: int, log: DecoderLog, timeout_seconds: float) -> TranscriptionError:

@@ -23,10 +23,11 @@ _UNDETERMINED: Final = "und"  # ISO 639-2, where nobody said and nobody spoke
 
 
 class Engine(Protocol):
-    """Runs a model. engine, model: as the archive's manifest names them."""
+    """Runs a model. engine, model: as the archive's manifest names them. numerics: fast or exact."""
 
     engine: str
     model: str
+    numerics: str
     only_language: str | None
 
     def check_options(self, options: TranscriptionOptions) -> None:
@@ -82,6 +83,7 @@ class Transcriber:
                 engine=self._engine.engine,
                 model=self._engine.model,
                 model_digest=self._settings.model_digest,
+                numerics=self._engine.numerics,
                 audio=recording.facts,
                 timings={
                     "decode_seconds": decoded - started,

@@ -1,7 +1,7 @@
 """What is refused before any model is asked."""
 
-from whisperstack_contract.errors import EmptyFileError, FolderMarkerError
-from whisperstack_contract.inference_options import InferenceOption, file_too_large
+from whisperstack_contract.errors import FolderMarkerError
+from whisperstack_contract.inference_options import InferenceOption, empty_file, file_too_large
 from whisperstack_contract.jobs import SourceVersion
 
 
@@ -16,4 +16,4 @@ def refuse_unusable(source: SourceVersion, size_bytes: int) -> None:
         return
     if source.key.endswith("/"):
         raise FolderMarkerError("the object is a folder's marker and holds no recording; upload files into the folder")
-    raise EmptyFileError("the file has 0 bytes; upload it again, and wait for the upload to finish")
+    raise empty_file()

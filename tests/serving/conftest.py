@@ -1,6 +1,7 @@
 """The handler over real weights, and recordings to send it."""
 
 import io
+import os
 import subprocess
 import tarfile
 import wave
@@ -97,6 +98,12 @@ def _loaded(model_folder: Path, handler: ModuleType, variables: dict[str, str]) 
             patch.setenv(name, value)
         loaded: Transcriber = handler.model_fn(str(model_folder))
         return loaded
+
+
+@pytest.fixture(scope="session", autouse=True)
+def torch_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """transformers makes torch's compiler create its folder when it is imported, which may be in the middle of a test."""
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path_factory.mktemp("torch"))
 
 
 @pytest.fixture(autouse=True)

@@ -146,7 +146,7 @@ def test_each_file_gets_its_answer(decoded: Decoded, name: str) -> None:
 
 
 def test_a_second_track_is_not_compared_with_the_first(decoded: Decoded) -> None:
-    assert decoded["two-tracks.mka"]["decoded_seconds"] == pytest.approx(3, abs=0.1)
+    assert decoded["second-of-two-tracks.mka"]["decoded_seconds"] == pytest.approx(3, abs=0.1)
 
 
 @pytest.mark.usefixtures("decoded")

@@ -159,6 +159,12 @@ def test_options_that_do_not_fit_into_a_header_are_refused_with_the_remedy():
     assert len(fits) <= CUSTOM_ATTRIBUTES_CHARS
 
 
+def test_custom_attributes_are_ascii_and_hold_any_character_escaped():
+    with pytest.raises(InvalidOptionsError, match=r"not ASCII; write them as \\uXXXX"):
+        PartialOptions.from_custom_attributes('{"initial_prompt": "Köln"}')
+    assert PartialOptions.from_custom_attributes('{"initial_prompt": "K\\u00f6ln"}').resolve().initial_prompt == "Köln"
+
+
 def test_a_batch_job_carries_options_in_its_environment():
     sent = TranscriptionOptions(language="de", initial_prompt="ü" * 1000)
     environment = sent.to_batch_environment()
