@@ -70,7 +70,7 @@ def write_ctranslate2_folder(checkpoint: Checkpoint, model: str, folder: Path) -
             "suppress_ids_begin": suppressed_at_start(tokenizer),
         },
     )
-    features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])  # type: ignore[no-untyped-call]
+    features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])
     features.save_pretrained(folder)
     with (folder / MODEL_FILENAME).open("wb") as file:
         write_model(checkpoint, file)

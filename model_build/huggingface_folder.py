@@ -54,7 +54,7 @@ def write_huggingface_folder(checkpoint: Checkpoint, model: str, folder: Path) -
     _write_tokenizer(checkpoint, standard, folder)
     _write_configuration(checkpoint, standard, folder / CONFIGURATION)
     _write_settings(checkpoint, standard, model, folder)
-    features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])  # type: ignore[no-untyped-call]
+    features = WhisperFeatureExtractor(feature_size=checkpoint.dims["n_mels"])
     features.save_pretrained(folder)
     write_safetensors(state, folder / _WEIGHTS)
 
@@ -139,7 +139,7 @@ def _generation(checkpoint: Checkpoint, tokenizer: Tokenizer, model: str) -> Gen
         codes = list(LANGUAGES)[: tokenizer.num_languages]
         settings["lang_to_id"] = {f"<|{code}|>": tokenizer.to_language_token(code) for code in codes}
         settings["task_to_id"] = {"transcribe": tokenizer.transcribe, "translate": tokenizer.translate}
-    return GenerationConfig(**settings)  # type: ignore[no-untyped-call]
+    return GenerationConfig(**settings)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

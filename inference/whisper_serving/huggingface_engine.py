@@ -80,7 +80,7 @@ class HuggingFaceEngine:
             vocabulary = _vocabulary(tokenizer, generation)
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelUnavailableError(f"the archive holds no Whisper model that transformers can load: {error}") from error
-        model.to(device, torch.float16 if device.type == "cuda" else torch.float32).eval()  # type: ignore[arg-type]
+        model.to(device, torch.float16 if device.type == "cuda" else torch.float32).eval()
         heads = [(layer, head) for layer, head in generation.alignment_heads]
         # [201, n_mels] in transformers
         filters = torch.from_numpy(np.asarray(features.mel_filters, dtype=np.float32)).T.contiguous()
