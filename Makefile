@@ -49,9 +49,9 @@ clean: ## remove everything that was made here, the virtual environment included
 
 # --- checks -----------------------------------------------------------------------------------------------------------------
 
-test: setup-side-by-side lint imports check-docs unit ## every check; passes on a fresh machine
+test: setup-side-by-side lint imports unit ## every check; passes on a fresh machine
 	@# A third of their time is waiting for each other's processes, so three share two cores.
-	@$(MAKE) --no-print-directory --jobs 3 demo-test serving-test-short end-to-end typecheck
+	@$(MAKE) --no-print-directory --jobs 3 demo-test serving-test-short end-to-end check-docs typecheck
 
 lint: setup ## ruff
 	@echo "== ruff"
