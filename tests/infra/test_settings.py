@@ -152,6 +152,28 @@ def test_the_app_tells_an_unknown_environment_in_one_line():
     assert run.stderr.strip() == "error: there is no environment 'stage'; choose one of: local, dev, staging, prod"
 
 
+def test_a_region_without_the_services_is_told_by_the_cdks_own_validation_and_without_a_traceback():
+    program = (
+        "import dataclasses, app, infra.environments as environments\n"
+        "find = environments.find_environment\n"
+        "environments.find_environment = lambda name: dataclasses.replace(find(name), region='us-gov-east-1')\n"
+        "app.main()"
+    )
+    context = {**json.loads((ROOT / "cdk.json").read_text())["context"], "env": "staging"}
+    run = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={"CDK_CONTEXT_JSON": json.dumps(context), "PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'contract'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Resource type 'AWS::SageMaker::Endpoint' does not exist in 'us-gov-east-1'" in run.stderr + run.stdout
+    assert run.stderr.strip().splitlines()[-1].startswith("error: the CDK finds that the templates of staging cannot be deployed")
+    assert "Traceback" not in run.stderr
+
+
 @pytest.mark.parametrize("name", environment_names())
 def test_no_environment_is_told_its_account_unless_it_is_the_embedded_one(name):
     environment = find_environment(name)
