@@ -33,7 +33,7 @@ export CDK_DISABLE_CLI_TELEMETRY := true
 .PHONY: help demo local test lint typecheck imports unit fuzz artefact-test serving-test serving-test-short end-to-end accuracy bench bench-startup speech-detection synth preflight deploy destroy build docs snapshots check-docs refresh-images clean lock setup setup-synth
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # --- the main job -----------------------------------------------------------------------------------------------------------
 

@@ -29,16 +29,7 @@ def main() -> None:
         add_stacks(app, environment, ROOT, Path(release_path) if release_path else None)
     except ConfigurationError as error:
         sys.exit(f"error: {error}")
-    try:
-        app.synth()
-    except RuntimeError as error:
-        # The CDK has printed what it found; jsii's traceback would only hide it.
-        if "ValidationFailed" not in str(error):
-            raise
-        sys.exit(
-            f"error: the CDK finds that the templates of {environment.name} cannot be deployed, for the reasons above; "
-            "change the environment in infra/environments.py, such as its region"
-        )
+    app.synth()
 
 
 if __name__ == "__main__":

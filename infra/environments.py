@@ -269,10 +269,14 @@ def _made() -> tuple[Environment, ...]:
 def _environments() -> tuple[Environment, ...]:
     """Raises ConfigurationError, with the line, for a value that cannot be."""
     try:
-        return _made()
+        made = _made()
     except (ConfigurationError, InvalidOptionsError, TypeError, ValueError) as error:
         line = next(each.lineno for each in reversed(extract_tb(error.__traceback__)) if each.name == _made.__name__)
         raise ConfigurationError(f"{error} (line {line} of infra/environments.py)") from error
+    names = [environment.name for environment in made]
+    if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+        raise ConfigurationError(f"{names.count(twice[0])} environments have the name {twice[0]!r}; give each one of its own")
+    return made
 
 
 def find_environment(name: str) -> Environment:

@@ -13,7 +13,7 @@ from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from infra.errors import ConfigurationError
 
@@ -42,10 +42,8 @@ SERVICES: Final = frozenset(
 )
 _DESCRIPTIONS: Final = (PurePath("botocore/data"), PurePath("boto3/data"))
 
-
 # What a function carries beside code: path in the zip → path in the project.
 _DATA: Final = {"transcribe_canary": {PurePath("transcribe_canary/sample.mp3"): ROOT / "samples" / "jfk.mp3"}}
-
 
 # Lambda runs the code as another user, and the umask of the building machine must not change the zip.
 _READABLE_FILE: Final = 0o100644 << 16
@@ -71,28 +69,27 @@ def stage_function(package: str, root: Path = ROOT, target: Path | None = None) 
         own.update(_package(folder))
     digest = sha256("".join(sorted((*_dependency_lines(), *_lines(own)))).encode()).hexdigest()
     path = target or FUNCTIONS_FOLDER / f"{package}.zip"
-    if _digest_of(path) != digest:
-        _write(path, own, digest)
+    try:
+        _write(path, _packed(own))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written ({error.strerror}); remove it, and synthesize again") from error
     return FunctionCode(path, digest)
 
 
-def _digest_of(path: Path) -> str | None:
-    try:
-        with ZipFile(path) as archive:
-            return archive.comment.decode("ascii", "replace")
-    except (FileNotFoundError, BadZipFile):
-        return None
-
-
-def _write(path: Path, own: Mapping[PurePath, bytes], digest: str) -> None:
+def _packed(own: Mapping[PurePath, bytes]) -> bytes:
     packed = BytesIO(_packed_dependencies())
     with ZipFile(packed, "a") as archive:
         _add(archive, own)
-        archive.comment = digest.encode()
+    return packed.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    if path.is_file() and path.read_bytes() == content:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     # Another synth may be reading the file, or writing the same.
     written = path.with_name(f".{path.name}.{os.getpid()}")
-    written.write_bytes(packed.getvalue())
+    written.write_bytes(content)
     written.replace(path)
 
 

@@ -24,6 +24,10 @@ TABLE: Final = Path(__file__).with_name("images.json")
 DEFAULT_IMAGE: Final = "huggingface"
 
 
+# Of the regions with a registry, those for which the CDK refuses AWS::SageMaker::Endpoint. Source: the schemas in aws-cdk-lib.
+REGIONS_WITHOUT_ENDPOINTS: Final = frozenset({"me-central-1", "us-gov-east-1"})
+
+
 @dataclass(frozen=True)
 class ServingImage:
     """One image for one kind of hardware. name: in the table. accounts: region → account of the registry there.
@@ -44,11 +48,14 @@ class ServingImage:
     transform_ami_version: str | None
 
     def require_region(self, region: str) -> None:
-        """Raises ConfigurationError where `region` does not have this image."""
-        if region not in self.accounts:
+        """Raises ConfigurationError where `region` does not have this image, or nothing to run it."""
+        usable = ", ".join(sorted(self.accounts.keys() - REGIONS_WITHOUT_ENDPOINTS))
+        if region in REGIONS_WITHOUT_ENDPOINTS:
             raise ConfigurationError(
-                f"region {region!r} has no image {self.repository}; choose one of: {', '.join(sorted(self.accounts))}"
+                f"region {region!r} has no AWS::SageMaker::Endpoint, as far as the CDK knows; choose one of: {usable}"
             )
+        if region not in self.accounts:
+            raise ConfigurationError(f"region {region!r} has no image {self.repository}; choose one of: {usable}")
 
     def uri(self, region: str) -> str:
         """The full address in `region`. Raises ConfigurationError where that has none."""

@@ -27,7 +27,10 @@ from whisperstack_contract.limits import (
     LimitError,
     require_batch_concurrency,
 )
-from whisperstack_contract.options import TranscriptionOptions
+from whisperstack_contract.options import Task, TranscriptionOptions
+
+# How openai-whisper names models that know no other language.
+_ENGLISH_ONLY: Final = ".en"
 
 _REAL_TIME_ONLY: Final = (HUB_ENGINE, WHISPERX_ENGINE)
 
@@ -69,7 +72,17 @@ class AsynchronousSettings(ServedModel):
         _require_contract(self, "asynchronous")
         require_range("invocation_timeout_seconds", self.invocation_timeout_seconds, 1, ASYNC_INVOCATION_TIMEOUT_SECONDS)
         self.require_time(InferenceOption.ASYNCHRONOUS, self.invocation_timeout_seconds)
+        self._require_options()
         require_range("reconcile_minutes", self.reconcile_minutes, 1, 60)
+
+    def _require_options(self) -> None:
+        """The defaults are every upload's, so what the model cannot do would fail all of them."""
+        asked = self.default_options
+        if self.model.endswith(_ENGLISH_ONLY) and (asked.language not in (None, "en") or asked.task is Task.TRANSLATE):
+            raise ConfigurationError(
+                f"default_options have language {asked.language!r}, task {str(asked.task)!r}; {self.model} knows English only "
+                f"and cannot translate; choose {self.model.removesuffix(_ENGLISH_ONLY)}, or leave both out"
+            )
 
     def keeping_rows(self, seconds: int | None) -> "AsynchronousSettings":
         return replace(self, job_times=replace(self.job_times, kept=seconds))

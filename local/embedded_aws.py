@@ -2,13 +2,16 @@
 
 import os
 import shutil
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from local.emulator.surroundings import Surroundings
@@ -68,8 +71,25 @@ def embedded_aws(folder: Path, port: int | None = None) -> Iterator[EmbeddedAws]
         _wait_until_it_listens(process, surroundings)
         yield EmbeddedAws(surroundings, process)
     finally:
-        process.stop()
-        shutil.rmtree(state, ignore_errors=True)
+        with _uninterrupted():
+            process.stop()
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """An impatient Ctrl-C waits for the second that tidying up takes, and then counts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    usual = signal.signal(signal.SIGINT, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+    if came and callable(usual):
+        usual(*came[0])
 
 
 def _wait_until_it_listens(process: ChildProcess, surroundings: Surroundings) -> None:

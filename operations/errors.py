@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ProfileNotFound,
+)
 from rich.console import Console
 
 
@@ -26,6 +33,8 @@ def explained() -> Iterator[None]:
             "no AWS credentials were found; sign in (aws sso login), set AWS_PROFILE or the variables that `make local` prints",
             error,
         )
+    except ProfileNotFound as error:
+        _fail(f"{error}; choose another with AWS_PROFILE, or unset it", error)
     except EndpointConnectionError as error:
         _fail(f"nothing answers there ({error}); check AWS_ENDPOINT_URL, region and network", error)
     except (BotoCoreError, ClientError) as error:

@@ -18,7 +18,9 @@ WARNINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         TRUNCATED_AUDIO: "The file holds less sound than it declares, or was cut off; the transcript is of what there was.",
         UNREAD_AUDIO: "Behind the recording the file holds another one, which is not in the transcript.",
-        OTHER_AUDIO_TRACKS: "The file has several audio tracks; the transcript is of the first, since the request named none.",
+        OTHER_AUDIO_TRACKS: (
+            "The file has several audio tracks, and the transcript is of the first; the option `audio_track` chooses another."
+        ),
         DAMAGED_AUDIO: "The decoder met damage in several places, where words may be missing.",
         SUSPECTED_HALLUCINATION: (
             "This stretch of the text may be invented: it repeats itself, holds more or fewer words than anybody says in that "

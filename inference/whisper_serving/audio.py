@@ -14,7 +14,7 @@ from whisper_serving.decoder_process import DecoderStuckError, run_decoder
 from whisper_serving.float_samples import holds_no_numbers
 from whisper_serving.isobmff import declared_mp4_seconds, encrypted_audio_tracks
 from whisper_serving.missing_audio import missing_audio
-from whisper_serving.refusals import check_track, decoder_failure, no_numbers, timed_out, too_long
+from whisper_serving.refusals import check_beginning, check_track, decoder_failure, no_numbers, timed_out, too_long
 from whisper_serving.riff import declared_wav_seconds
 from whisper_serving.samples import SAMPLE_RATE_HZ, SampleBuffer
 from whisper_serving.settings import Settings
@@ -51,12 +51,13 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
         raise empty_file()
     if len(content) > settings.max_audio_bytes:
         raise file_too_large(len(content), settings.inference_option, settings.max_audio_bytes)
+    check_beginning(beginning := find_beginning(content))
     limit_seconds = min(settings.max_audio_seconds, options.max_duration_seconds or settings.max_audio_seconds)
     # A file without a name: it is gone with the last process that has it open.
     with tempfile.TemporaryFile(prefix="whisper-audio-") as file:
         _write(file, content)
         encrypted = options.audio_track in encrypted_audio_tracks(content)
-        samples, log = _run_ffmpeg(file, settings, options.audio_track, limit_seconds, encrypted, find_beginning(content))
+        samples, log = _run_ffmpeg(file, settings, options.audio_track, limit_seconds, encrypted, beginning)
     if samples.seconds > limit_seconds:
         raise too_long(max(samples.seconds, log.declared_seconds or 0), settings, options.max_duration_seconds)
     track = log.tracks[options.audio_track]

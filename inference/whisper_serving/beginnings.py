@@ -47,7 +47,12 @@ _ARCHIVES: Final = (
     (0, b"Rar!", "a RAR archive"),
     (0, b"BZh", "a bzip2 archive"),
     (0, b"\xfd7zXZ", "an xz archive"),
+    (0, b"\x28\xb5\x2f\xfd", "a Zstandard archive"),
+    (0, b"!<arch>\n", "an ar archive"),
+    (0, b"070701", "a cpio archive"),
+    (0, b"070707", "a cpio archive"),
     (257, b"ustar", "a tar archive"),
+    (32_769, b"CD001", "a disk image"),
 )
 _LISTS: Final = (
     (0, b"#EXTM3U", "a playlist"),
@@ -63,6 +68,8 @@ _NO_SOUND: Final = (
     (8, b"WEBP", "a WebP picture"),
     (0, b"\x7fELF", "a program"),
     (0, b"MZ", "a program"),
+    (0, b"\xff\xfe", "text in UTF-16"),
+    (0, b"\xfe\xff", "text in UTF-16"),
 )
 _KINDS: Final = (
     (Kind.ACCEPTED, _ACCEPTED),

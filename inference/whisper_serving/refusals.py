@@ -40,6 +40,12 @@ _INSTEAD: Final = MappingProxyType(
 )
 
 
+def check_beginning(beginning: Beginning | None) -> None:
+    """Raises NotAudioError for an archive: where it is not packed, a decoder hears the recordings in it as one."""
+    if beginning is not None and beginning.kind is Kind.ARCHIVE:
+        raise _not_audio(beginning)
+
+
 def check_track(log: DecoderLog, number: int, encrypted: bool) -> None:
     """Raises what is wrong with audio track `number` by what the file says of itself, before it is decoded."""
     if not log.tracks:

@@ -5,10 +5,12 @@ read.
 """
 
 import gzip
+import io
 import json
 import random
 import struct
 import subprocess
+import tarfile
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -199,6 +201,8 @@ add("object.json", lambda _: json.dumps({"audio": "none"}).encode(), refused("no
 add("page.html", lambda _: b"<!doctype html><html><body><audio src='canary.wav'></audio></body></html>", refused("not_audio"))
 add("compressed.wav.gz", lambda shop: gzip.compress(_plain_wav(shop)), refused("not_audio"))
 add("archive.zip", lambda _: b"PK\x03\x04" + random.Random(_SEED).randbytes(5_000), refused("not_audio"))
+add("recordings.tar", lambda shop: _tar(shop), refused("not_audio"))
+add("recordings.iso", lambda shop: bytes(32_769) + b"CD001" + bytes(2_000) + shop.recording("a.mp3"), refused("not_audio"))
 add("picture.png", lambda shop: shop.picture("picture.png", "-frames:v", "1"), refused("not_audio"))
 add("picture.gif", lambda shop: shop.picture("picture.gif", "-t", "1"), refused("not_audio"))
 add("random.bin", lambda _: random.Random(_SEED).randbytes(300_000), refused("not_audio"))
@@ -336,6 +340,18 @@ def _noise_png(size: int) -> bytes:
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(pixels, 0)), (b"IEND", b""))
     parts = [struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks]
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _tar(shop: Workshop) -> bytes:
+    """An MP3 decoder finds the recordings in it by itself, and takes them for one."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name in ("first.mp3", "second.mp3"):
+            content = shop.recording("a.mp3")
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
 
 
 def _two_tracks(shop: Workshop) -> bytes:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from aws_cdk.aws_logs import RetentionDays
 
+from infra import environments
 from infra.environments import Environment, find_environment
 from infra.errors import ConfigurationError
 from infra.inference_options import (
@@ -19,6 +20,7 @@ from infra.network import NetworkSettings
 from infra.operations import OperationsSettings
 from infra.scaling import ConcurrencyScalingSettings, OpeningHours
 from infra.served_model import HubModel, ModelLayout, OwnImage
+from whisperstack_contract.options import Task, TranscriptionOptions
 
 GPU = {"hardware": Hardware.GPU, "instance_type": "ml.g5.xlarge", "max_audio_seconds": 60}
 MODEL = {"engine": "pytorch", "model": "tiny", **GPU}
@@ -69,6 +71,22 @@ def test_another_engine_and_model_for_a_demo_reach_every_option_but_those_that_b
     assert tree.serving(None, None, "unpacked").batch == tree.batch
     with pytest.raises(ConfigurationError, match=r"layout is 'flat'; choose one of: archive, unpacked"):
         tree.serving(None, None, "flat")
+
+
+@pytest.mark.parametrize("options", [TranscriptionOptions(language="fr"), TranscriptionOptions(task=Task.TRANSLATE)])
+def test_defaults_that_an_english_model_cannot_do_are_refused(options):
+    with pytest.raises(ConfigurationError, match=r"base.en knows English only and cannot translate; choose base, or"):
+        AsynchronousSettings(**{**MODEL, "model": "base.en"}, default_options=options)
+    assert AsynchronousSettings(**{**MODEL, "model": "base"}, default_options=options).default_options == options
+
+
+def test_two_environments_of_one_name_are_refused(monkeypatch):
+    made = environments._made()
+    monkeypatch.setattr(environments, "_made", lambda: (*made, dataclasses.replace(made[0], retain_data=True)))
+    environments._environments.cache_clear()
+    with pytest.raises(ConfigurationError, match=f"2 environments have the name '{made[0].name}'"):
+        environments.find_environment(made[0].name)
+    environments._environments.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -116,10 +116,19 @@ def test_a_change_of_the_code_is_another_digest_and_replaces_the_zip(tmp_path):
         assert "whisperstack_contract/keys.py" not in archive.namelist()
 
 
-def test_a_zip_that_is_none_is_written_anew(tmp_path):
+def test_a_damaged_zip_is_written_anew(staged, tmp_path):
+    package, code = staged
+    content = bytearray(code.path.read_bytes())
+    content[len(content) // 2] ^= 1
     target = tmp_path / "code.zip"
-    target.write_bytes(b"PK\x03\x04 cut off")
-    assert zipfile.is_zipfile(stage_function("submit_transcription", target=target).path)
+    target.write_bytes(content)
+    assert stage_function(package, target=target).path.read_bytes() == code.path.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_is_a_sentence(tmp_path):
+    (tmp_path / "functions").write_text("a file in place of the folder")
+    with pytest.raises(ConfigurationError, match=r"functions/code.zip cannot be written \(.*\); remove it"):
+        stage_function("submit_transcription", target=tmp_path / "functions" / "code.zip")
 
 
 def test_the_dependencies_are_all_that_they_require():

@@ -11,13 +11,13 @@ import pytest
 
 from infra.environments import environment_names, find_environment
 from infra.errors import ConfigurationError
-from infra.images import find_image
+from infra.images import REGIONS_WITHOUT_ENDPOINTS, find_image
 from infra.inference_options import AsynchronousSettings
 from infra.instances import Hardware, InstanceType
 from infra.release import EXAMPLE_MANIFEST, find_release
 from infra.retention import RetentionSettings
 from infra.schedules import problem_of_cron
-from tests.infra.synthesized import ROOT
+from tests.infra.synthesized import ROOT, synthesize
 
 GPU = AsynchronousSettings(
     engine="pytorch", model="tiny", hardware=Hardware.GPU, instance_type="ml.g5.xlarge", max_audio_seconds=3600
@@ -152,26 +152,18 @@ def test_the_app_tells_an_unknown_environment_in_one_line():
     assert run.stderr.strip() == "error: there is no environment 'stage'; choose one of: local, dev, staging, prod"
 
 
-def test_a_region_without_the_services_is_told_by_the_cdks_own_validation_and_without_a_traceback():
-    program = (
-        "import dataclasses, app, infra.environments as environments\n"
-        "find = environments.find_environment\n"
-        "environments.find_environment = lambda name: dataclasses.replace(find(name), region='us-gov-east-1')\n"
-        "app.main()"
-    )
-    context = {**json.loads((ROOT / "cdk.json").read_text())["context"], "env": "staging"}
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={"CDK_CONTEXT_JSON": json.dumps(context), "PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT / 'contract'}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 1
-    assert "Resource type 'AWS::SageMaker::Endpoint' does not exist in 'us-gov-east-1'" in run.stderr + run.stdout
-    assert run.stderr.strip().splitlines()[-1].startswith("error: the CDK finds that the templates of staging cannot")
-    assert "Traceback" not in run.stderr
+@pytest.mark.parametrize("region", sorted(REGIONS_WITHOUT_ENDPOINTS))
+def test_a_region_without_endpoints_is_refused_and_the_cdk_knows_of_none(tmp_path, monkeypatch, region):
+    staging = dataclasses.replace(find_environment("staging"), region=region)
+    with pytest.raises(
+        ConfigurationError, match=rf"'{region}' has no AWS::SageMaker::Endpoint.*; choose one of: .*us-gov-west-1"
+    ):
+        synthesize(staging, tmp_path / "refused")
+    monkeypatch.setattr("infra.images.REGIONS_WITHOUT_ENDPOINTS", frozenset())
+    with pytest.raises(RuntimeError, match="ValidationFailed"):
+        synthesize(staging, tmp_path / "tried")
+    (report,) = (tmp_path / "tried").rglob("validation-report.json")
+    assert f"Resource type 'AWS::SageMaker::Endpoint' does not exist in '{region}'" in report.read_text()
 
 
 @pytest.mark.parametrize("name", environment_names())
