@@ -27,6 +27,8 @@ CDK = PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(NODE) node_modules/aws
 # Source roots that are not below the project's root.
 export PYTHONPATH := contract
 export CDK_DISABLE_CLI_TELEMETRY := true
+# pip compiles nothing here, so a setting of the shell's that keeps Python from it would have every process compile it all again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
