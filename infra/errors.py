@@ -8,4 +8,4 @@ class ConfigurationError(Exception):
 def require_range(name: str, value: float, low: float, high: float) -> None:
     """Raises ConfigurationError for a setting that is not within low..high."""
     if not low <= value <= high:
-        raise ConfigurationError(f"{name} is {value}; it must be {low} to {high}; change it in infra/environments.py")
+        raise ConfigurationError(f"{name} is {value}; it must be {low} to {high}; change it")

@@ -274,7 +274,7 @@ class BatchSettings(ServedModel):
             raise ConfigurationError(str(error)) from error
         if self.concurrency is not None and self.concurrency > self.workers:
             raise ConfigurationError(
-                f"concurrency is {self.concurrency} with {self.workers} workers; more requests than workers only wait; "
+                f"concurrency is {self.concurrency} and workers {self.workers}; more requests than workers only wait; "
                 "lower it, or raise workers"
             )
         if self.concurrency is not None:

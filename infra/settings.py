@@ -58,7 +58,7 @@ def _hints(cls: Any) -> Mapping[str, Any]:
 def _require_type(name: str, value: Any, hint: Any) -> None:
     if mismatch := next(_mismatches(name, value, hint), None):
         what, found, wanted = mismatch
-        raise ConfigurationError(f"{what} is {found!r}; it must be {_described(wanted)}; change it in infra/environments.py")
+        raise ConfigurationError(f"{what} is {found!r}; it must be {_described(wanted)}; change it")
 
 
 def _mismatches(name: str, value: Any, hint: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -107,4 +107,4 @@ def _described(hint: Any) -> str:
     if issubclass(hint, Enum):
         members = [str(f"{hint.__name__}.{member.name}") for member in hint]
         return f"one of {', '.join(members[:_MOST_MEMBERS])}{' …' if len(members) > _MOST_MEMBERS else ''}"
-    return f"of the class {hint.__name__}"
+    return f"an object of the class {hint.__name__}"

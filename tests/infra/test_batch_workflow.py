@@ -50,14 +50,14 @@ def test_a_schedule_that_eventbridge_takes_is_taken(expression):
 
 
 def test_a_schedule_that_is_only_an_expression_is_refused():
-    with pytest.raises(ConfigurationError, match="it must be of the class BatchSchedule or None"):
+    with pytest.raises(ConfigurationError, match="it must be an object of the class BatchSchedule or None"):
         dataclasses.replace(find_environment("dev").batch, schedule="rate(1 day)")
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"concurrency": 2}, "concurrency is 2 with 1 workers"),
+        ({"concurrency": 2}, "concurrency is 2 and workers 1"),
         ({"concurrency": 101}, "concurrency is 101; it must be 1 to 100"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"payload_mib": 101}, "payload_mib is 101"),

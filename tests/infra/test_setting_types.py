@@ -43,7 +43,7 @@ MODEL = {
         (lambda: RealtimeSettings(**MODEL, alternatives="ml.g6.xlarge"), "alternatives .* must be a tuple, each of it a text"),
         (lambda: RealtimeSettings(**MODEL, alternatives=(2,)), "one of alternatives .* is 2; it must be a text"),
         (lambda: RealtimeSettings(**MODEL, container_variables={"A": 1}), "container_variables .*, 'A' is 1; it must"),
-        (lambda: RealtimeSettings(**MODEL, scaling=UpdateSettings()), "must be of the class ConcurrencyScalingSettings"),
+        (lambda: RealtimeSettings(**MODEL, scaling=UpdateSettings()), "an object of the class ConcurrencyScalingSettings"),
         (lambda: ConcurrencyScalingSettings(utilisation=None), "utilisation .* is None; it must be a number"),
         (lambda: ConcurrencyScalingSettings(max_instances=2.5), "max_instances .* is 2.5; it must be a whole number"),
         (lambda: UpdateSettings(traffic="ROLLING"), "traffic .* is 'ROLLING'; it must be one of TrafficShift.ALL_AT_ONCE, "),
@@ -134,5 +134,7 @@ def test_a_synthesis_with_such_a_setting_ends_in_one_line_with_its_place(tmp_pat
 
 
 def test_none_is_a_value_only_where_it_says_so():
-    with pytest.raises(ConfigurationError, match="retention of Environment is None; it must be of the class RetentionSettings"):
+    with pytest.raises(
+        ConfigurationError, match="retention of Environment is None; it must be an object of the class RetentionSettings"
+    ):
         Environment("dev", False, RetentionDays.ONE_DAY, retention=None)
