@@ -272,11 +272,6 @@ class BatchSettings(ServedModel):
             self.limits  # noqa: B018  # it is what checks
         except LimitError as error:
             raise ConfigurationError(str(error)) from error
-        if self.concurrency is not None and self.concurrency > self.workers:
-            raise ConfigurationError(
-                f"concurrency is {self.concurrency} and workers {self.workers}; more requests than workers only wait; "
-                "lower it, or raise workers"
-            )
         if self.concurrency is not None:
             self._require_concurrency(self.concurrency)
 
@@ -288,6 +283,12 @@ class BatchSettings(ServedModel):
             raise ConfigurationError(
                 f"{error}, or leave it out: each job then gets what its largest recording allows"
             ) from error
+        # Last: to raise workers must not run into the limit above.
+        if concurrency > self.workers:
+            raise ConfigurationError(
+                f"concurrency is {concurrency} and workers {self.workers}; more requests than workers only wait; "
+                "lower it, or raise workers"
+            )
 
     @property
     def limits(self) -> BatchLimits:

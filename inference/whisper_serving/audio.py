@@ -51,7 +51,8 @@ def decode(content: bytes | bytearray, settings: Settings, options: Transcriptio
         raise empty_file()
     if len(content) > settings.max_audio_bytes:
         raise file_too_large(len(content), settings.inference_option, settings.max_audio_bytes)
-    check_beginning(beginning := find_beginning(content))
+    beginning = find_beginning(content)
+    check_beginning(beginning)
     limit_seconds = min(settings.max_audio_seconds, options.max_duration_seconds or settings.max_audio_seconds)
     # A file without a name: it is gone with the last process that has it open.
     with tempfile.TemporaryFile(prefix="whisper-audio-") as file:

@@ -57,7 +57,8 @@ def test_a_schedule_that_is_only_an_expression_is_refused():
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"concurrency": 2}, "concurrency is 2 and workers 1"),
+        ({"concurrency": 2}, "payload_mib 100 times concurrency 2 is 200"),
+        ({"concurrency": 2, "payload_mib": 50}, "concurrency is 2 and workers 1"),
         ({"concurrency": 101}, "concurrency is 101; it must be 1 to 100"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"payload_mib": 101}, "payload_mib is 101"),

@@ -93,7 +93,8 @@ def test_two_environments_of_one_name_are_refused(monkeypatch):
     ("change", "told"),
     [
         ({"payload_mib": 101}, r"payload_mib is 101; it must be 1 to 100"),
-        ({"payload_mib": 60, "concurrency": 2}, r"concurrency is 2 and workers 1; more requests than workers only wait"),
+        ({"payload_mib": 60, "concurrency": 2}, r"payload_mib 60 times concurrency 2 is 120; SageMaker allows 100"),
+        ({"payload_mib": 50, "concurrency": 2}, r"concurrency is 2 and workers 1; more requests than workers only wait"),
         ({"concurrency": 0}, r"concurrency is 0; it must be 1 to 100"),
         ({"invocation_timeout_seconds": 3601}, r"invocation_timeout_seconds is 3601; it must be 1 to 3600"),
         ({"retries": 4}, r"retries is 4; it must be 0 to 3"),

@@ -123,6 +123,16 @@ def test_all_engines_time_words_and_segments_alike(ask_engine: Transcribe, late_
         assert bounds[0] == pytest.approx(bounds[1], abs=0.2)
 
 
+def test_a_transcript_says_how_its_engine_ran(ask_engine: Transcribe, late_speech: bytes) -> None:
+    told = [ask_engine(engine, late_speech, word_timestamps=True).whisperstack for engine in ENGINES]
+    assert [(each.engine, each.numerics) for each in told] == [
+        ("pytorch", "exact"),
+        ("pytorch", "fast"),
+        ("huggingface", "exact"),
+        ("huggingface", "fast"),
+    ]
+
+
 def _plain(word: Word) -> str:
     return word.word.strip(" ,.").lower()
 

@@ -85,6 +85,14 @@ def test_an_aws_that_does_not_answer_is_said_in_a_sentence(monkeypatch):
     assert "127.0.0.1:9" in shown.stderr
 
 
+def test_a_profile_that_does_not_exist_is_said_in_a_sentence(monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "of-nobody")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    shown = CliRunner().invoke(app, ["list", "--state", "failed"])
+    assert shown.exit_code == 2
+    assert "(of-nobody) could not be found; choose another with AWS_PROFILE" in shown.stderr
+
+
 def test_jobs_are_listed_by_how_they_ended_the_latest_first(run, submitted, record):
     sources = [submitted(f"incoming/{number}.mp3") for number in range(3)]
     for source in sources[:2]:
