@@ -56,9 +56,10 @@ def encoder_alone(weights: Weights, device: str, threads: int) -> Transcribe:
     from whisper_serving.log_mel import LogMel
     from whisper_serving.speech import speech_spans
     from whisper_serving.speech_windows import cut_into_windows
+    from whisperstack_contract.limits import CHUNK_LENGTH_SECONDS
 
     del threads  # set for the whole process
-    engine = FastEngine.load(weights.pytorch, "gpu" if device == "cuda" else None)
+    engine = FastEngine.load(weights.pytorch, "gpu" if device == "cuda" else None, CHUNK_LENGTH_SECONDS)
 
     @torch.inference_mode()
     def encode(samples: Samples, _language: str | None) -> str:

@@ -16,7 +16,7 @@ from whisper.tokenizer import LANGUAGES, Tokenizer
 
 from model_build.checkpoint import Checkpoint
 from model_build.errors import BuildError
-from model_build.huggingface_names import CONFIGURATION_OF_DIMENSIONS, to_huggingface
+from model_build.huggingface_names import to_huggingface
 from model_build.huggingface_source import CONFIGURATION, GENERATION, TOKENIZER, TOKENIZER_FILES, read_json
 from model_build.huggingface_tokenizer import write_tokenizer
 from model_build.safetensors_file import write_safetensors
@@ -28,6 +28,7 @@ from model_build.vocabulary import (
     suppressed_tokens,
     tokenizer_of,
 )
+from whisperstack_contract.weight_names import CONFIGURATION_OF_DIMENSIONS
 
 _WEIGHTS: Final = "model.safetensors"
 

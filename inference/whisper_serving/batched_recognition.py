@@ -7,15 +7,15 @@ more, alone and with openai-whisper's 30 s of padding, at its temperatures. docs
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 import torch
 
+from whisper_serving.fast_model import FastModel
 from whisper_serving.log_mel import FRAMES_PER_SECOND, LogMel
-from whisper_serving.long_form import HeardSegment, TextTokens, is_silent, looks_right, segments_of, split
+from whisper_serving.long_form import HeardSegment, is_silent, looks_right, segments_of, split
 from whisper_serving.speech_windows import Window
-from whisper_serving.token_rules import Vocabulary
-from whisper_serving.window_decoding import DecodedWindow, WindowDecoder, WindowSteps
+from whisper_serving.window_decoding import DecodedWindow
 from whisperstack_contract.options import TranscriptionOptions
 
 # Windows end where speech does. A text that ends longer before that has left something out: it is heard again, then the rest.
@@ -23,53 +23,6 @@ _LONGEST_SILENT_END_FRAMES: Final = 2 * FRAMES_PER_SECOND
 
 # A shorter rest holds no word that the window's timestamps would have left out.
 _SHORTEST_REST_FRAMES: Final = round(0.5 * FRAMES_PER_SECOND)
-
-
-class Tokenizer(TextTokens, Protocol):
-    @property
-    def vocabulary(self) -> Vocabulary: ...
-
-
-class BatchModel(Protocol):
-    """One framework's model, many windows at a time. filters: as LogMel takes them. n_text: its text context in tokens.
-
-    most_rows: windows at once that fill the processor's units; more would only add memory.
-    always_pads: its encoder takes 30 s and nothing shorter.
-    """
-
-    @property
-    def most_rows(self) -> int: ...
-
-    @property
-    def always_pads(self) -> bool: ...
-
-    @property
-    def filters(self) -> torch.Tensor: ...
-
-    @property
-    def n_text(self) -> int: ...
-
-    @property
-    def tokenizer(self) -> Tokenizer: ...
-
-    @property
-    def window_decoder(self) -> WindowDecoder: ...
-
-    def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
-        """[n, width]. padded: with zeros to 30 s, as openai-whisper does; else as short as the model may have it."""
-        ...
-
-    def begin(self, sounds: Sequence[torch.Tensor]) -> WindowSteps:
-        """sounds: as `encode` returns them, each a row."""
-        ...
-
-    def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
-        """(code, probability)."""
-        ...
-
-    def attend(self, sound: torch.Tensor, tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """(logits [n, n_vocab], attention before softmax [heads, n, positions]), both float32 on the CPU."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +41,7 @@ class BatchedRecogniser:
     """
 
     def __init__(
-        self, model: BatchModel, mel: LogMel, prompt: Sequence[int], options: TranscriptionOptions, most_rows: int
+        self, model: FastModel, mel: LogMel, prompt: Sequence[int], options: TranscriptionOptions, most_rows: int
     ) -> None:
         self._model, self._mel, self._options = model, mel, options
         self._prompt, self._most_rows = prompt, most_rows
@@ -113,7 +66,10 @@ class BatchedRecogniser:
             return []
         vocabulary, (start, n_frames) = self._model.tokenizer.vocabulary, hearing.window
         pieces, _ = split(hearing.result.tokens, n_frames, vocabulary)
-        return segments_of(pieces, hearing.result, (start, n_frames), self._model.tokenizer, vocabulary)
+        # What is filled up holds no sound, though the model may set a time in it.
+        seconds = n_frames / FRAMES_PER_SECOND
+        within = [(begin, min(end, seconds) if begin < seconds else end, tokens) for begin, end, tokens in pieces]
+        return segments_of(within, hearing.result, (start, n_frames), self._model.tokenizer, vocabulary)
 
     def _decode(self, windows: Sequence[Window]) -> list[Hearing]:
         sounds = [self._model.encode(self._mel, window) for window in windows]
@@ -127,17 +83,10 @@ class BatchedRecogniser:
 
     def _improve(self, hearing: Hearing) -> Hearing:
         """The same, unless it looks wrong: then what the first temperature makes of it that looks right, or the last one."""
-        right = looks_right(hearing.result, self._model.tokenizer)
-        if self._model.always_pads:
-            # The first temperature has heard it as it would again.
-            return hearing if right else self._hear_again(hearing, self._options.temperature[1:])
-        if right and not self._ends_early(hearing):
+        if looks_right(hearing.result, self._model.tokenizer) and not self._ends_early(hearing):
             return hearing
-        padded = self._model.encode(self._mel, hearing.window, padded=True)
-        return self._hear_again(replace(hearing, sound=padded), self._options.temperature)
-
-    def _hear_again(self, hearing: Hearing, temperatures: Sequence[float]) -> Hearing:
-        for temperature in temperatures:
+        hearing = replace(hearing, sound=self._model.encode(self._mel, hearing.window, padded=True))
+        for temperature in self._options.temperature:
             hearing = replace(hearing, result=self._decode_alone(hearing.sound, temperature))
             if looks_right(hearing.result, self._model.tokenizer):
                 break

@@ -1,17 +1,18 @@
-"""An openai-whisper checkpoint as the fast engine computes it."""
+"""Whisper as the fast engine computes it, many windows at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 
+from whisper_serving.checkpoint import Checkpoint, Tokenizer
 from whisper_serving.fast_decoder import BatchSteps, FastDecoder
 from whisper_serving.fast_encoder import FRAMES_PER_POSITION, FastEncoder
 from whisper_serving.fast_linear import Precision
 from whisper_serving.log_mel import FRAMES_PER_SECOND, WINDOW_FRAMES, LogMel
+from whisper_serving.mel_filters import mel_filters
 from whisper_serving.speech_windows import Window
-from whisper_serving.whisper_tokenizer import WhisperTokenizer, mel_filters
 from whisper_serving.window_decoding import PROMPT_SHARE, WindowDecoder
 
 # What the model sees after a window's end: it has learnt to end a text where sound ends. The rest of 30 s tells it nothing new.
@@ -21,41 +22,38 @@ _LEAST_FRAMES: Final = 15 * FRAMES_PER_SECOND
 # The encoder's output is a multiple of this, so that windows of about the same length cost the same.
 _STEP_FRAMES: Final = 64 * FRAMES_PER_POSITION
 
-# docs/performance.md has the figures.
+# Windows at once that fill the processor's units; more would only add memory. docs/performance.md has the figures.
 _MOST_ROWS: Final = 16
 
 
 @dataclass(frozen=True)
 class FastModel:
-    """A BatchModel. heads: (layer, head) of the cross-attention that follows the audio."""
+    """filters: as LogMel takes them. heads: (layer, head) of the cross-attention that follows the audio."""
 
     encoder: FastEncoder
     decoder: FastDecoder
-    tokenizer: WhisperTokenizer
+    tokenizer: Tokenizer
     window_decoder: WindowDecoder
     filters: torch.Tensor
     heads: Sequence[tuple[int, int]]
     most_rows: int = _MOST_ROWS
-    always_pads: bool = False
 
     @classmethod
-    def from_checkpoint(
-        cls, checkpoint: Mapping[str, Any], heads: Sequence[tuple[int, int]], precision: Precision
-    ) -> "FastModel":
-        """Raises KeyError, TypeError or RuntimeError where it is no openai-whisper checkpoint."""
-        dims, state = checkpoint["dims"], checkpoint["model_state_dict"]
-        tokenizer = WhisperTokenizer(dims["n_vocab"])
+    def from_checkpoint(cls, checkpoint: Checkpoint, precision: Precision) -> "FastModel":
+        """Raises KeyError, TypeError or RuntimeError where it is no Whisper model."""
+        dims, state, tokenizer = checkpoint.dims, checkpoint.state, checkpoint.tokenizer
         return cls(
             FastEncoder(state, dims["n_audio_layer"], dims["n_audio_head"], precision),
             FastDecoder(state, dims["n_text_layer"], dims["n_text_head"], precision),
             tokenizer,
             WindowDecoder(tokenizer.vocabulary, dims["n_text_ctx"] // PROMPT_SHARE, precision.device),
             mel_filters(dims["n_mels"]),
-            heads,
+            checkpoint.heads,
         )
 
     @property
     def n_text(self) -> int:
+        """Its text context in tokens."""
         return self.decoder.n_text
 
     def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:
@@ -65,6 +63,7 @@ class FastModel:
         return self.encoder(mel.window(window.start, window.n_frames, length))
 
     def begin(self, sounds: Sequence[torch.Tensor]) -> BatchSteps:
+        """sounds: as `encode` returns them, each a row."""
         return self.decoder.begin(sounds)
 
     def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
@@ -77,4 +76,5 @@ class FastModel:
         return list(vocabulary.languages)[best], float(probabilities[best])
 
     def attend(self, sound: torch.Tensor, tokens: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(logits [n, n_vocab], attention before softmax [heads, n, positions]), both float32 on the CPU."""
         return self.decoder.attend(sound, tokens, self.heads)

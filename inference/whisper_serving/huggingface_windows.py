@@ -1,21 +1,18 @@
-"""Windows through transformers' Whisper, one or several at a time: encode, decode with a cache, detect the language, align."""
+"""Windows through transformers' Whisper, one after another: encode, decode with a cache, detect the language, align."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
 
-from whisper_serving.log_mel import LogMel
-from whisper_serving.speech_windows import Window
-from whisper_serving.token_rules import Vocabulary
+from whisper_serving.huggingface_tokenizer import HuggingFaceTokenizer
 from whisper_serving.window_decoding import PROMPT_SHARE, DecodedWindow, WindowDecoder
 
 
 class _Steps:
-    """The rows of one window or several, and what the decoder has cached of them. sound: [rows, 1500, width]."""
+    """The rows of one window, and what the decoder has cached of them. sound: [rows, 1500, width]."""
 
     def __init__(self, model: Any, sound: torch.Tensor) -> None:
         self._model = model
@@ -39,26 +36,8 @@ class _Steps:
         self._cache.reorder_cache(index)
 
 
-@dataclass(frozen=True)
-class HuggingFaceTokenizer:
-    vocabulary: Vocabulary
-    tokenizer: Tokenizer
-
-    def text_of(self, tokens: Sequence[int]) -> str:
-        """Of the words among the tokens."""
-        spoken = [token for token in tokens if token < self.vocabulary.end_of_text]
-        return str(self.tokenizer.decode(spoken, skip_special_tokens=False))
-
-    def tokens_of(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-# Of 30 s each, with all that the decoder has cached of them in 32 bits. docs/performance.md has the figures.
-_MOST_ROWS: Final = 12
-
-
 class HuggingFaceWindows:
-    """A BatchModel. heads: (layer, head) of the cross-attention that follows the audio. filters: float32 [n_mels, 201]."""
+    """heads: (layer, head) of the cross-attention that follows the audio. filters: float32 [n_mels, 201]."""
 
     def __init__(
         self,
@@ -68,7 +47,6 @@ class HuggingFaceWindows:
         filters: torch.Tensor,
     ) -> None:
         self.tokenizer, self.filters = tokenizer, filters
-        self.most_rows, self.always_pads = _MOST_ROWS, True
         self.n_text: int = model.config.max_target_positions
         self.window_decoder = WindowDecoder(tokenizer.vocabulary, self.n_text // PROMPT_SHARE, model.device)
         self._model: Any = model
@@ -82,23 +60,19 @@ class HuggingFaceWindows:
             start += [known.languages[language], known.translate if translate else known.transcribe]
         return SpokenWindows(self, tuple(start), most_rows)
 
-    def encode(self, mel: LogMel, window: Window, *, padded: bool = False) -> torch.Tensor:  # noqa: ARG002
-        """[1500, width]: transformers' encoder takes 30 s and nothing else."""
-        return self.encode_frames(mel.window(*window))
-
-    def encode_frames(self, mel: torch.Tensor) -> torch.Tensor:
+    def encode(self, mel: torch.Tensor) -> torch.Tensor:
         """[1500, width] of float32 [n_mels, 3000]."""
         encoder = self._model.get_encoder()
         return encoder(mel[None].to(self._model.device, self._model.dtype)).last_hidden_state[0]  # type: ignore[no-any-return]
 
-    def begin(self, sounds: Sequence[torch.Tensor]) -> _Steps:
-        return _Steps(self._model, torch.stack(list(sounds)))
+    def begin(self, sound: torch.Tensor) -> _Steps:
+        return _Steps(self._model, sound[None])
 
     def detect_language(self, sound: torch.Tensor) -> tuple[str, float]:
         """(code, probability). Source: openai-whisper decoding.py."""
         known = self.tokenizer.vocabulary
         start = torch.tensor([[known.start_of_transcript]], device=sound.device)
-        logits = self.begin([sound]).advance(start)[0, -1]
+        logits = self.begin(sound).advance(start)[0, -1]
         codes, tokens = list(known.languages), list(known.languages.values())
         probabilities = logits[tokens].softmax(-1)
         best = int(probabilities.argmax())
@@ -147,7 +121,7 @@ class SpokenWindows:
     def decode(self, mel: torch.Tensor, prompt: Sequence[int], temperature: float, beam_size: int | None) -> DecodedWindow:
         before = self.windows.tokenizer.vocabulary.start_of_previous
         previous = [before, *prompt[-self.prompt_tokens :]] if prompt else []
-        steps = self.windows.begin([self.windows.encode_frames(mel)])
+        steps = self.windows.begin(self.windows.encode(mel))
         whole = [*previous, *self.start]
         return self.windows.window_decoder.decode(steps, whole, temperature, beam_size, self.most_rows)
 

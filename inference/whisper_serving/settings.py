@@ -42,9 +42,9 @@ class Settings:
     """model_digest: SHA-256 of the archive that is being served. ffmpeg: path of the decoder.
 
     hardware: 'cpu' or 'gpu', what the endpoint was deployed on; None where nobody said, as on a developer's machine.
-    chunk_length_seconds: the most sound that the Hugging Face engine shows the model at once; the rest of its 30 s is silence.
-    numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side, with a PyTorch archive in the
-    numbers that the processor is fastest with; on GPUs, where 'fast' has not been measured, 'exact' unless it is set.
+    chunk_length_seconds: the most sound that the model is shown at once; openai-whisper's own loop always shows it 30 s.
+    numerics: 'exact' for openai-whisper's own loop and numbers, 'fast' for windows side by side in the numbers that the
+    processor is fastest with; on GPUs, where 'fast' has not been measured, 'exact' unless it is set.
     inference_option: by which of SageMaker's ways requests come, and so how large they may be.
     answer_seconds: after which nobody waits for the answer; None where that is longer than any recording takes.
     option_variables: those that hold options of transcription. As text: what is wrong with them is the answer to a request.

@@ -1,4 +1,4 @@
-"""openai-whisper's tokenizer and mel filters, without importing its package.
+"""openai-whisper's tokenizer, without importing its package.
 
 `import whisper` also loads numba, which takes longer than loading the model.
 """
@@ -10,9 +10,6 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
-
-import numpy as np
-import torch
 
 from whisper_serving.token_rules import Vocabulary
 
@@ -27,8 +24,7 @@ class WhisperTokenizer:
         multilingual = n_vocab >= _MULTILINGUAL_VOCABULARY
         n_languages = n_vocab - _TOKENS_BESIDE_LANGUAGES - int(multilingual)
         self._tokenizer: Any = module.get_tokenizer(multilingual, num_languages=n_languages)
-        self.languages: tuple[str, ...] = tuple(module.LANGUAGES)[:n_languages] if multilingual else ()
-        self.vocabulary = self._vocabulary()
+        self.vocabulary = self._vocabulary(tuple(module.LANGUAGES)[:n_languages] if multilingual else ())
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """Of the words among the tokens."""
@@ -37,7 +33,7 @@ class WhisperTokenizer:
     def tokens_of(self, text: str) -> list[int]:
         return list(self._tokenizer.encode(text))
 
-    def _vocabulary(self) -> Vocabulary:
+    def _vocabulary(self, languages: Sequence[str]) -> Vocabulary:
         known = self._tokenizer
         special = (known.transcribe, known.translate, known.sot, known.sot_prev, known.sot_lm, known.no_speech)
         return Vocabulary(
@@ -49,7 +45,7 @@ class WhisperTokenizer:
             first_timestamp=known.timestamp_begin,
             transcribe=known.transcribe,
             translate=known.translate,
-            languages={code: known.special_tokens[f"<|{code}|>"] for code in self.languages},
+            languages={code: known.special_tokens[f"<|{code}|>"] for code in languages},
             # Source: openai-whisper decoding.py, DecodingTask._get_suppress_tokens and SuppressBlank.
             suppressed=sorted({*known.non_speech_tokens, *special}),
             suppressed_at_start=(*known.encode(" "), known.eot),
@@ -59,12 +55,6 @@ class WhisperTokenizer:
 # Source: openai-whisper model.py, Whisper.is_multilingual and num_languages.
 _MULTILINGUAL_VOCABULARY: Final = 51_865
 _TOKENS_BESIDE_LANGUAGES: Final = 51_765
-
-
-def mel_filters(n_mels: int) -> torch.Tensor:
-    """float32 [n_mels, 201]. Raises KeyError for a number of bands that Whisper does not have."""
-    with np.load(package_folder() / "assets" / "mel_filters.npz", allow_pickle=False) as filters:
-        return torch.from_numpy(filters[f"mel_{n_mels}"])
 
 
 def package_folder() -> Path:

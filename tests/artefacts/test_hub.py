@@ -16,12 +16,13 @@ from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import parse_model
 from model_build.errors import BuildError
 from model_build.hub import HubSource
-from model_build.huggingface_names import CONFIGURATION_OF_DIMENSIONS, to_huggingface
+from model_build.huggingface_names import to_huggingface
 from model_build.packages import ContainerPackages
 from model_build.progress import Progress
 from tests.artefacts.conftest import NoProgress, make_toy_model
 from tests.artefacts.file_server import FileServer
 from tests.artefacts.model_hub import Hub
+from whisperstack_contract.weight_names import CONFIGURATION_OF_DIMENSIONS
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "me/mine"

@@ -75,6 +75,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def huggingface_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights in a Hugging Face archive."""
+    return unpacked_archive("huggingface", "tiny.en", tmp_path_factory.mktemp("huggingface"))
+
+
+@pytest.fixture(scope="session")
 def handler() -> ModuleType:
     import inference
 

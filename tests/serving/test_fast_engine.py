@@ -129,6 +129,13 @@ def test_a_text_that_ends_before_its_sound_does_is_heard_again(fast: FastEngine,
     assert words_of(found)[-4:] == ["do", "for", "your", "country"]
 
 
+def test_no_window_holds_more_than_the_chunk_length(model_folder: Path, sound: np.ndarray) -> None:
+    engine = load_engine(model_folder, replace(settings_of("fast"), chunk_length_seconds=4.0))
+    found = engine.recognise(sound, GREEDY, speech_spans(sound))
+    assert max(segment.end - segment.start for segment in found.segments) <= 4
+    assert words_of(found)[-2:] == ["your", "country"]
+
+
 @pytest.mark.parametrize("kind", [EightBitLinear, WeightOnlyLinear])
 def test_eight_bit_layers_are_close_to_exact_ones_and_rows_do_not_depend_on_each_other(
     kind: type[EightBitLinear] | type[WeightOnlyLinear],

@@ -3,18 +3,25 @@
 import numpy as np
 import pytest
 import torch
-from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram, mel_filters
+from whisper.audio import N_FRAMES, N_SAMPLES, log_mel_spectrogram
+from whisper.audio import mel_filters as original_filters
 
 from whisper_serving.audio import decode
 from whisper_serving.log_mel import LogMel
+from whisper_serving.mel_filters import mel_filters
 from whisper_serving.settings import Settings
 from whisper_serving.speech import Span
 from whisper_serving.transcriber import Transcriber
 from whisperstack_contract.options import TranscriptionOptions
 
-FILTERS = mel_filters("cpu", 80)
+FILTERS = original_filters("cpu", 80)
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*tiktoken:ResourceWarning")
+
+
+@pytest.mark.parametrize("n_mels", [80, 128])
+def test_filters_are_openai_whispers(n_mels: int) -> None:
+    torch.testing.assert_close(mel_filters(n_mels), original_filters("cpu", n_mels), atol=1e-8, rtol=0)
 
 
 @pytest.mark.parametrize("n_samples", [160, 399, 16_077, 75 * 16_000 + 159])
