@@ -16,7 +16,8 @@ from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 from whisper_serving.decoder_binary import find_ffmpeg
 
 SAMPLE_RATE_HZ: Final = 16_000
-_PAUSE_SECONDS: Final = 0.5
+# Between recordings that are heard as one.
+PAUSE: Final = np.zeros(SAMPLE_RATE_HZ // 2, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +73,21 @@ def chosen(recordings: Sequence[Recording], names: Sequence[str] | None) -> list
 
 
 def repeated(recordings: Sequence[Recording], seconds: float) -> Recording:
-    """One after another, with short pauses, again and again until it is at least `seconds` long."""
+    """One after another, with short pauses, again and again until it is at least `seconds` long.
+
+    Each time in another order, the same ones in every run: what one recording does to the next should not count several times.
+    """
+    orders = np.random.default_rng(0)
     pieces: list[NDArray[np.float32]] = []
     references: list[str] = []
-    length, number = 0, 0
+    waiting: list[Recording] = []
+    length = 0
     while length < seconds * SAMPLE_RATE_HZ:
-        recording = recordings[number % len(recordings)]
-        pieces += [recording.samples, np.zeros(int(_PAUSE_SECONDS * SAMPLE_RATE_HZ), np.float32)]
+        waiting = waiting or [recordings[number] for number in orders.permutation(len(recordings))]
+        recording = waiting.pop()
+        pieces += [recording.samples, PAUSE]
         references.append(recording.reference)
-        length, number = length + len(pieces[-2]) + len(pieces[-1]), number + 1
+        length += len(recording.samples) + len(PAUSE)
     return Recording(f"{length / SAMPLE_RATE_HZ:.0f} s", recordings[0].language, " ".join(references), np.concatenate(pieces))
 
 

@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from bench import accuracy, speech_detection
-from tests.serving.conftest import PROJECT
+from tests.serving.conftest import DIGEST, PROJECT, wav
+from whisper_serving.audio import decode
+from whisper_serving.settings import Settings
 
 ENTRY = {"file": "talk.wav", "language": "en", "reference": "Ask not."}
 
@@ -39,6 +42,20 @@ def test_what_cannot_be_measured_is_named_in_a_sentence(
     assert result.exit_code == 2
     assert sentence in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_recordings_of_a_language_are_heard_as_one_in_orders_that_every_run_has() -> None:
+    recordings = [
+        accuracy.Recording(f"{number}.wav", language, f"{language} {number}", wav(np.zeros(16_000, np.float32)))
+        for number, language in enumerate(["en", "en", "en", "es"])
+    ]
+    settings = Settings.from_environment({"WHISPERSTACK_MODEL_DIGEST": DIGEST})
+    rows = accuracy.joined(recordings, 4)
+    assert [row.language for row in rows] == ["en"] * 4
+    assert all(sorted(row.reference.split()) == ["0", "1", "2", "en", "en", "en"] for row in rows)
+    assert len({row.reference for row in rows}) > 1
+    assert len(decode(rows[0].content, settings).samples) == 3 * (16_000 + 8_000)
+    assert accuracy.joined(recordings, 4) == rows
 
 
 def test_sigterm_removes_what_is_temporary(tmp_path: Path) -> None:
