@@ -27,6 +27,7 @@ def _tables_of(title: str, report: dict[str, Any]) -> str:
     audio = dict(sorted(report["audio_seconds"].items(), key=lambda named: named[1]))
     machine = report["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    short = f", {report['short_runs']} under 30 s" if "short_runs" in report else ""
     costs = [f"$ an audio hour, {report['instance']['type']}"] if "instance" in report else []
     columns = [*(f"{name}, s (RTF)" for name in audio), *costs]
     engines = [
@@ -48,7 +49,8 @@ def _tables_of(title: str, report: dict[str, Any]) -> str:
             f"### {title}",
             "",
             f"{report['date']}, {report['device']}, {report['threads']} threads on {machine['cores']} cores of "
-            f"{machine['processor']}, load average {machine['load'][2]:.1f}, medians of {report['runs']} runs; {versions}.",
+            f"{machine['processor']}, load average {machine['load'][2]:.1f}, medians of {report['runs']} runs{short}; "
+            f"{versions}.",
             "",
             f"| engine | load, s | peak, MB | WER, % | tokens | {' | '.join(columns)} |",
             "|---|---|---|---|---|" + "---|" * len(columns),

@@ -61,7 +61,7 @@ def dimensions_of(configuration: Mapping[str, object]) -> dict[str, int]:
     dimensions = {}
     for name, its_name in CONFIGURATION_OF_DIMENSIONS.items():
         value = configuration.get(its_name)
-        if not isinstance(value, int):
+        if type(value) is not int:
             raise ValueError(f"{its_name} in config.json is {value!r}; a Whisper model has a whole number there")
         dimensions[name] = value
     return dimensions

@@ -52,7 +52,7 @@ class _Block:
         self._project = fused_linear(state, [f"{block}.attn.{part}" for part in ("query", "key", "value")], precision)
         self._out = linear_of(state, f"{block}.attn.out", precision)
         self._perceptron = Perceptron(state, block, precision)
-        self._n_heads, self._number, self._fused = n_heads, precision.number, precision.device.type == "cuda"
+        self._n_heads, self._number, self._fused = n_heads, precision.number, precision.fused_attention
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         n, width = x.shape

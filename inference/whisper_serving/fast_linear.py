@@ -32,26 +32,29 @@ class Linear(Protocol):
 class Precision:
     """device: where. number: type of activations that are no residuals or sums. eight_bit: linear layers in 8 bits.
 
+    residual: of the sums that all layers add to, where rounding would pile up. fused_attention: in one operation of torch's.
     step_by_step: layers are given one token of each row, mostly.
     """
 
     device: torch.device
     number: torch.dtype
-    eight_bit: bool
+    eight_bit: bool = False
+    residual: torch.dtype = torch.float32
+    fused_attention: bool = False
     step_by_step: bool = False
 
     @classmethod
     def best_for(cls, device: torch.device) -> "Precision":
         """The fastest that this hardware and this torch can do."""
         if device.type == "cuda":
-            return cls(device, torch.float16, eight_bit=False)
+            return cls.half(device)
         number = torch.bfloat16 if _cpu_has("_is_avx512_bf16_supported") else torch.float32
         return cls(device, number, eight_bit=_cpu_has("_is_vnni_supported") and _eight_bit_works())
 
-    @property
-    def residual(self) -> torch.dtype:
-        """Of the sums that all layers add to, where rounding would pile up."""
-        return self.number if self.device.type == "cuda" else torch.float32
+    @classmethod
+    def half(cls, device: torch.device) -> "Precision":
+        """All in 16 bits, which is what GPUs are made for."""
+        return cls(device, torch.float16, residual=torch.float16, fused_attention=True)
 
     def for_decoder(self, width: int) -> "Precision":
         """The fastest for the layers of a decoder of that width."""

@@ -129,6 +129,17 @@ def test_a_text_that_ends_before_its_sound_does_is_heard_again(fast: FastEngine,
     assert words_of(found)[-4:] == ["do", "for", "your", "country"]
 
 
+def test_it_hears_the_same_in_the_numbers_of_a_gpu(
+    model_folder: Path, sound: np.ndarray, heard: tuple[Recognition, Recognition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that differs on a GPU but the kernels: 16 bits throughout, and fused attention."""
+    monkeypatch.setattr(Precision, "best_for", Precision.half)
+    found = load_engine(model_folder, settings_of("fast")).recognise(sound, WORD_TIMES, speech_spans(sound))
+    assert words_of(found) == words_of(heard[0])
+    exact, half = (list(chain.from_iterable(recognition.words or ())) for recognition in (heard[0], found))
+    assert median(abs(a.start - b.start) for a, b in zip(exact, half, strict=True)) < 0.1
+
+
 def test_no_window_holds_more_than_the_chunk_length(model_folder: Path, sound: np.ndarray) -> None:
     engine = load_engine(model_folder, replace(settings_of("fast"), chunk_length_seconds=4.0))
     found = engine.recognise(sound, GREEDY, speech_spans(sound))

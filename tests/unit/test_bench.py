@@ -84,6 +84,7 @@ def test_a_table_says_what_was_measured_where_and_whether_targets_hold() -> None
         "device": "cpu",
         "threads": 2,
         "runs": 3,
+        "short_runs": 15,
         "audio_seconds": {"jfk": 11.0},
         "machine": {"cores": 2, "processor": "P", "load": [0, 0, 1.26]},
         "versions": {"torch": "2.13"},
@@ -91,7 +92,9 @@ def test_a_table_says_what_was_measured_where_and_whether_targets_hold() -> None
         "targets": [{"what": "jfk: faster", "found": 3.456, "target": 4.0, "holds": False}],
     }
     table = tables({"tiny.en": report})
-    assert "2026-01-02, cpu, 2 threads on 2 cores of P, load average 1.3, medians of 3 runs; torch 2.13." in table
+    assert (
+        "2026-01-02, cpu, 2 threads on 2 cores of P, load average 1.3, medians of 3 runs, 15 under 30 s; torch 2.13." in table
+    )
     assert "| fast | 1.5 | 600 | en 1.2 | 30 | 0.14 (0.013) |" in table
     assert "| jfk: faster | 3.46 | 4 | does not hold |" in table
     assert tables({}) == "Not measured since the last change."
