@@ -85,7 +85,7 @@ def main(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Recordings with their manifest.json.")],
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = list(_MODELS),  # noqa: B006
     engine: Annotated[list[str], typer.Option(help="Engines to compare.")] = list(_ENGINES),  # noqa: B006
-    orders: Annotated[int, typer.Option(min=0, help="In how many orders the recordings of a language are heard as one.")] = 6,
+    orders: Annotated[int, typer.Option(min=0, help="In how many orders the recordings of a language are heard as one.")] = 4,
 ) -> None:
     end_on_sigterm()
     torch.set_num_threads(2)
