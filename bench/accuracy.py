@@ -86,15 +86,17 @@ def main(
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = list(_MODELS),  # noqa: B006
     engine: Annotated[list[str], typer.Option(help="Engines to compare.")] = list(_ENGINES),  # noqa: B006
     orders: Annotated[int, typer.Option(min=0, help="In how many orders the recordings of a language are heard as one.")] = 4,
+    threads: Annotated[int, typer.Option(min=1, help="Fewer than the cores where other work runs beside this.")] = 2,
 ) -> None:
     end_on_sigterm()
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     recordings = read_recordings(folder)
     scores: list[Score] = []
     for size in model:
         scores += measure(size, engine, recordings, orders)
-        # What takes minutes is kept as soon as it is there; what was measured of other models stays.
-        kept = [score for score in read_results() if score.model not in {score.model for score in scores}]
+        # What takes minutes is kept as soon as it is there; what was measured of other models and engines stays.
+        measured = {(score.model, score.engine) for score in scores}
+        kept = [score for score in read_results() if (score.model, score.engine) not in measured]
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps([asdict(score) for score in [*kept, *scores]], indent=1) + "\n")
     typer.echo(table(scores))
@@ -240,11 +242,16 @@ def table(scores: Sequence[Score]) -> str:
         return "Not measured since the last change."
     head = "| model | language | heard | engine | recordings | words | word error rate, % | last words lost | warnings |"
     rows = []
-    for score in sorted(scores, key=lambda score: (score.model, score.orders, score.language)):
+    for score in sorted(scores, key=_place):
         warnings = "" if score.engine == _BASELINE else score.warnings
         cells = (score.model, score.language, _heard(score), score.engine, score.recordings, score.words, f"{score.rate:.2f}")
         rows.append(f"| {' | '.join(map(str, (*cells, len(score.lost_tails), warnings)))} |")
     return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows])
+
+
+def _place(score: Score) -> tuple[str, int, str, int]:
+    engines = (_BASELINE, *_ENGINES)
+    return score.model, score.orders, score.language, engines.index(score.engine) if score.engine in engines else len(engines)
 
 
 def _heard(score: Score) -> str:
