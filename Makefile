@@ -151,16 +151,16 @@ serving-test-short: setup $(SERVING)/.created ## the same, the most important ch
 	@PATH="$(NODE_WHEEL)/bin:$(abspath $(BIN)):$$PATH" $(PY) -m pytest -q tests/conformance -m short $(PYTEST)
 
 # Measurements on recordings of yours; the results go to bench/results/, and from there to docs/accuracy.md by `make docs`.
-accuracy: setup ## word error rates against openai-whisper's own   SPEECH=folder with a manifest.json
+accuracy: setup ## word error rates against openai-whisper's own   SPEECH=folder with a manifest.json [BENCH="--model base"]
 	@test -n "$(SPEECH)" || { echo "say which recordings: make accuracy SPEECH=folder"; exit 2; }
-	@PYTHONPATH=.:contract:inference $(PY) -m bench.accuracy "$(SPEECH)"
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.accuracy "$(SPEECH)" $(BENCH)
 
 speech-detection: setup ## what the speech detector misses and takes for speech   SPEECH=folder with a manifest.json
 	@test -n "$(SPEECH)" || { echo "say which recordings: make speech-detection SPEECH=folder"; exit 2; }
 	@PYTHONPATH=.:contract:inference $(PY) -m bench.speech_detection "$(SPEECH)"
 
-bench-startup: setup ## how long a worker takes until it can answer, beside openai-whisper's load, into docs/performance.md
-	@PYTHONPATH=.:contract:inference $(PY) -m bench.startup
+bench-startup: setup ## how long a worker takes until it can answer, beside openai-whisper's load, into docs/performance.md   [BENCH="--runs 3"]
+	@PYTHONPATH=.:contract:inference $(PY) -m bench.startup $(BENCH)
 
 .PHONY: bench-throughput
 bench-throughput: setup ## requests a second by workers and clients, into docs/performance.md   [BENCH="--model base"]

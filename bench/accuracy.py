@@ -1,15 +1,16 @@
-"""Word error rates of the three engines against openai-whisper's own transcribe, of the same weights, on recordings of yours.
+"""Word error rates of our engines against openai-whisper's own transcribe, of the same weights, on recordings of yours.
 
     python -m bench.accuracy FOLDER
 
 FOLDER has a manifest.json, a list of {"file", "language", "reference"}. Each recording is heard by itself, and then those of a
 language as one, in several orders: where windows begin decides about hard words, and one order is one throw of the dice. Ends
 with an error where an engine is more than 0.3 points worse than openai-whisper, or where last words are missing.
+
+Results: bench/results/accuracy.json, in place of those of the same models and engines, and a table in docs/accuracy.md.
 """
 
 import io
 import json
-import signal
 import sys
 import time
 import wave
@@ -25,8 +26,10 @@ import typer
 from numpy.typing import NDArray
 from whisper.normalizers import BasicTextNormalizer, EnglishTextNormalizer
 
+from bench.interruption import end_on_sigterm
 from bench.models import load_original, load_transcriber, settings
 from bench.recordings import PAUSE, SAMPLE_RATE_HZ
+from model_build.errors import BuildError
 from model_build.progress import TerminalProgress
 from whisper_serving.audio import decode
 from whisper_serving.request import Request
@@ -43,7 +46,7 @@ _BASELINE: Final = "openai-whisper"
 _MOST_POINTS_WORSE: Final = 0.3
 _TAIL_WORDS: Final = 3
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Score:
         return 100 * self.errors / self.words
 
 
-@app.command()
+@app.command(help=__doc__)
 def main(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Recordings with their manifest.json.")],
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = list(_MODELS),  # noqa: B006
@@ -89,11 +92,16 @@ def main(
     threads: Annotated[int, typer.Option(min=1, help="Fewer than the cores where other work runs beside this.")] = 2,
 ) -> None:
     end_on_sigterm()
+    if unknown := sorted(set(engine) - set(_ENGINES)):
+        _refuse(f"--engine {unknown[0]} is not known; choose from: {', '.join(_ENGINES)}")
     torch.set_num_threads(threads)
     recordings = read_recordings(folder)
     scores: list[Score] = []
     for size in model:
-        scores += measure(size, engine, recordings, orders)
+        try:
+            scores += measure(size, engine, recordings, orders)
+        except BuildError as error:
+            _refuse(str(error))
         # What takes minutes is kept as soon as it is there; what was measured of other models and engines stays.
         measured = {(score.model, score.engine) for score in scores}
         kept = [score for score in read_results() if (score.model, score.engine) not in measured]
@@ -103,11 +111,6 @@ def main(
     if failures := find_failures(scores):
         typer.echo("\n".join(failures), err=True)
         raise typer.Exit(1)
-
-
-def end_on_sigterm() -> None:
-    """As Ctrl-C does: with temporary folders removed."""
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
 
 
 def read_recordings(folder: Path) -> list[Recording]:

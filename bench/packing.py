@@ -61,7 +61,7 @@ def write_checkpoint(path: Path, model: str = MODEL) -> None:
     import torch
 
     from model_build.catalogue import SIZES
-    from model_build.shapes import expected_shapes
+    from whisperstack_contract.weight_shapes import expected_shapes
 
     dims = next(size.dims for size in SIZES if size.name == model)
     torch.manual_seed(0)

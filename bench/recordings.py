@@ -49,6 +49,11 @@ def read_manifest(path: Path) -> list[Recording]:
         raise ManifestError(f"{path} has an entry without {error}; each needs id, file, language and reference") from error
     except (ValueError, TypeError) as error:
         raise ManifestError(f"{path} is no JSON list of objects with id, file, language and reference") from error
+    for name, _, reference, _ in named:
+        if not isinstance(reference, str) or not reference.strip():
+            raise ManifestError(f"{path} has the reference {reference!r} for {name}; write down what is said")
+        if sum(name == other for other, *_ in named) > 1:
+            raise ManifestError(f"{path} has the id {name} more than once; give each recording its own")
     return [Recording(name, language, reference, _read(file)) for name, language, reference, file in named]
 
 
@@ -76,7 +81,10 @@ def repeated(recordings: Sequence[Recording], seconds: float) -> Recording:
     """One after another, with short pauses, again and again until it is at least `seconds` long.
 
     Each time in another order, the same ones in every run: what one recording does to the next should not count several times.
+    Raises ManifestError where there is none.
     """
+    if not recordings:
+        raise ManifestError("--length puts the manifest's English recordings together, and it has none; leave it out")
     orders = np.random.default_rng(0)
     pieces: list[NDArray[np.float32]] = []
     references: list[str] = []

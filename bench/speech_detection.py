@@ -20,7 +20,8 @@ import whisper
 import whisper.tokenizer
 from numpy.typing import NDArray
 
-from bench.accuracy import end_on_sigterm, read_recordings
+from bench.accuracy import read_recordings
+from bench.interruption import end_on_sigterm
 from bench.models import load_original, settings
 from bench.sounds import SAMPLE_RATE_HZ, SOUNDS, Sound, at_level
 from model_build.progress import TerminalProgress
@@ -42,7 +43,7 @@ _FRAME_SAMPLES: Final = 480
 # As loud as that below the loudest twentieth is speech, in a clean recording.
 _SPEECH_RANGE_DB: Final = 25.0
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Missed:
     models_missed_seconds: dict[str, float]
 
 
-@app.command()
+@app.command(help=__doc__)
 def main(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="Recordings with their manifest.json.")],
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = ["tiny.en", "base"],  # noqa: B006

@@ -25,6 +25,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from bench.interruption import end_on_sigterm
 from bench.peers import ENGINES, FLOOR, Weights
 from bench.recordings import ManifestError, Recording, chosen, count_errors, read_manifest, repeated, understood
 from bench.targets import Verdict, accuracy_verdicts, memory_verdicts, speed_verdicts
@@ -39,7 +40,7 @@ _PACKAGES: Final = ("torch", "openai-whisper", "transformers", "faster-whisper",
 _SHORT_SECONDS: Final = 30.0
 _SHORT_RUNS: Final = 5
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False)
 
 
 @dataclass
@@ -71,7 +72,7 @@ class Worker:
         self.peak_bytes = max(self.peak_bytes, answer["peak_bytes"])
 
 
-@app.command()
+@app.command(help=__doc__)
 def main(
     manifest: Annotated[Path, typer.Argument(help='JSON list of {"id", "file", "language", "reference"}; files beside it.')],
     output: Annotated[Path, typer.Option(help="Folder for the results: speed-MODEL.json and plots.")] = PROJECT / "build/bench",
@@ -79,7 +80,9 @@ def main(
     engine: Annotated[
         list[str] | None, typer.Option(help=f"Engines to measure, of: {', '.join(ENGINES)}. All unless given.")
     ] = None,
-    length: Annotated[list[float] | None, typer.Option(help="Also so many seconds, made of the manifest's recordings.")] = None,
+    length: Annotated[
+        list[float] | None, typer.Option(min=1, help="Also so many seconds, made of the manifest's recordings.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Ids to measure by themselves; all unless given.")] = None,
     runs: Annotated[
         int, typer.Option(min=1, help="How often each recording is measured; under 30 s, five times as often.")
@@ -91,6 +94,7 @@ def main(
     ] = None,
     price: Annotated[float | None, typer.Option(help="USD per hour of it, instead of infra/prices.json's.")] = None,
 ) -> None:
+    end_on_sigterm()
     console = Console()
     names = engine or list(ENGINES)
     _require_device(device, console)

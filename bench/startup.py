@@ -39,10 +39,10 @@ _THREADS: Final = "2"
 _MOST_LOAD_RATIO: Final = 1.5
 _MOST_FIRST_RATIO: Final = 1.5
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(help=__doc__)
 def main(
     model: Annotated[list[str], typer.Option(help="Whisper sizes that a package holds.")] = ["tiny.en", "base"],  # noqa: B006
     load: Annotated[list[str], typer.Option(help="Sizes to load only, with random weights.")] = ["large-v3-turbo"],  # noqa: B006

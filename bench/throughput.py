@@ -45,7 +45,7 @@ _PAUSE_SECONDS: Final = 4.0
 _WORKERS: Final = (1, 2, 4)
 _CLIENTS: Final = (1, 4, 16)
 
-app = typer.Typer(add_completion=False, help=__doc__)
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Pool:
                 self._turns.notify_all()
 
 
-@app.command()
+@app.command(help=__doc__)
 def main(
     model: Annotated[str, typer.Option(help="Whisper size that a package holds.")] = "tiny.en",
     requests: Annotated[int, typer.Option(min=16, help="Short recordings in each run.")] = 32,

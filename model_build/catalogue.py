@@ -15,8 +15,8 @@ from typing import Final
 
 from model_build.errors import BuildError
 from model_build.release import archive_path, find_release
-from model_build.shapes import DIMENSIONS, expected_shapes
 from whisperstack_contract.artefact import ReleaseManifest
+from whisperstack_contract.weight_shapes import DIMENSIONS, expected_shapes
 
 _ARTEFACT_BYTES_PER_NUMBER: Final = 2  # float16, as OpenAI published the weights
 _GPU_BYTES_PER_NUMBER: Final = 4  # float32

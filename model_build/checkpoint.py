@@ -11,7 +11,7 @@ import torch
 
 from model_build.errors import BuildError
 from model_build.mapped_memory import ReleasingFile
-from model_build.shapes import DIMENSIONS, expected_shapes
+from whisperstack_contract.weight_shapes import DIMENSIONS, expected_shapes
 
 # What torch.load has been seen to raise for damaged files, or does by its source.
 UNREADABLE: Final = (

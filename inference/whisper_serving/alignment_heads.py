@@ -1,7 +1,7 @@
 """Which heads of the cross-attention follow the sound, as the archive's model card says it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from whisperstack_contract.artefact import MODEL_CARD_FILENAME
@@ -22,10 +22,18 @@ def read_alignment_heads(model_folder: Path, dims: Mapping[str, int]) -> list[tu
         raise ModelUnavailableError(
             f"{MODEL_CARD_FILENAME} names no alignment heads, pairs of layer and head; build the archive again"
         ) from error
+    try:
+        check_heads(heads, dims)
+    except ValueError as error:
+        raise ModelUnavailableError(f"{MODEL_CARD_FILENAME} {error}") from error
+    return heads
+
+
+def check_heads(heads: Sequence[tuple[int, int]], dims: Mapping[str, int]) -> None:
+    """Raises ValueError where there is none, or one that the decoder does not have."""
     layers, width = dims["n_text_layer"], dims["n_text_head"]
     if not heads or not all(0 <= layer < layers and 0 <= head < width for layer, head in heads):
-        raise ModelUnavailableError(
-            f"{MODEL_CARD_FILENAME} names the alignment heads {heads}; the decoder has {layers} layers of {width} heads, "
+        raise ValueError(
+            f"names the alignment heads {heads}; the decoder has {layers} layers of {width} heads, "
             "counted from 0; build the archive again"
         )
-    return heads

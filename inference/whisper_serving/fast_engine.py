@@ -40,10 +40,13 @@ class FastEngine:
         manifest, device = read_manifest(model_folder), choose_device(hardware)
         checkpoint = _read_checkpoint(model_folder, manifest)
         try:
+            checkpoint.check()
             with torch.inference_mode():
                 model = FastModel.from_checkpoint(checkpoint, Precision.best_for(device))
-        except (KeyError, TypeError, RuntimeError) as error:
-            raise ModelUnavailableError(f"{manifest.weights!r} are no weights of Whisper: {error}") from error
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelUnavailableError(
+                f"{manifest.weights!r} and what the archive says of it do not fit: {error}; build the archive again"
+            ) from error
         return cls(model, manifest, chunk_length_seconds)
 
     def check_options(self, options: TranscriptionOptions) -> None:

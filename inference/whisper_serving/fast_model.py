@@ -13,7 +13,7 @@ from whisper_serving.fast_linear import Precision
 from whisper_serving.log_mel import FRAMES_PER_SECOND, WINDOW_FRAMES, LogMel
 from whisper_serving.mel_filters import mel_filters
 from whisper_serving.speech_windows import Window
-from whisper_serving.window_decoding import PROMPT_SHARE, WindowDecoder
+from whisper_serving.window_decoding import WindowDecoder
 
 # What the model sees after a window's end: it has learnt to end a text where sound ends. The rest of 30 s tells it nothing new.
 _MARGIN_FRAMES: Final = round(1.5 * FRAMES_PER_SECOND)
@@ -46,7 +46,7 @@ class FastModel:
             FastEncoder(state, dims["n_audio_layer"], dims["n_audio_head"], precision),
             FastDecoder(state, dims["n_text_layer"], dims["n_text_head"], precision),
             tokenizer,
-            WindowDecoder(tokenizer.vocabulary, dims["n_text_ctx"] // PROMPT_SHARE, precision.device),
+            WindowDecoder(tokenizer.vocabulary, dims["n_text_ctx"], precision.device),
             mel_filters(dims["n_mels"]),
             checkpoint.heads,
         )

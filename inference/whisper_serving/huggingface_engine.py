@@ -102,7 +102,8 @@ class HuggingFaceEngine:
 def _load_model(model_folder: Path, manifest: ArchiveManifest) -> WhisperForConditionalGeneration:
     with checked_weights(model_folder, manifest) as path:
         state = load_file(path)
-    configuration = WhisperConfig.from_pretrained(model_folder, local_files_only=True)
+    # The build has made sure that there is one matrix for both, whatever the configuration says.
+    configuration = WhisperConfig.from_pretrained(model_folder, local_files_only=True, tie_word_embeddings=True)
     # Without memory at first: every number comes from the file.
     with torch.device("meta"):
         model = WhisperForConditionalGeneration(configuration)

@@ -1,7 +1,7 @@
 """Reads a save_pretrained folder of Whisper without transformers, whose import takes longer than all the rest of a start."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+from whisper_serving.alignment_heads import check_heads
 from whisper_serving.checkpoint import Checkpoint
 from whisper_serving.huggingface_tokenizer import HuggingFaceTokenizer
 from whisper_serving.token_rules import Vocabulary
@@ -20,6 +21,7 @@ from whisperstack_contract.weight_names import OUTPUT_PROJECTION, dimensions_of,
 _Kind = TypeVar("_Kind")
 
 _SETTINGS: Final = "generation_config.json"
+_CONFIGURATION: Final = "config.json"
 
 # WhisperConfig may ask for other arithmetic than openai-whisper's. No official model does.
 _ARITHMETIC: Final = {"activation_function": "gelu", "scale_embedding": False}
@@ -28,7 +30,7 @@ _ARITHMETIC: Final = {"activation_function": "gelu", "scale_embedding": False}
 def read_huggingface_checkpoint(folder: Path, manifest: ArchiveManifest) -> Checkpoint:
     """Weights are mapped into memory. Raises ModelUnavailableError where the folder is not whole, or no Whisper model's."""
     try:
-        configuration = _read_json(folder / "config.json")
+        configuration = _read_json(folder / _CONFIGURATION)
         _check_arithmetic(configuration)
         tokenizer, heads = read_settings(folder)
         with checked_weights(folder, manifest) as path:
@@ -44,13 +46,20 @@ def read_settings(folder: Path) -> tuple[HuggingFaceTokenizer, Sequence[tuple[in
 
     Raises OSError, TypeError or ValueError where the folder does not say them.
     """
-    settings = _read_json(folder / _SETTINGS)
+    settings, dims = _read_json(folder / _SETTINGS), dimensions_of(_read_json(folder / _CONFIGURATION))
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # tokenizers raises nothing more special
         raise ValueError(f"tokenizer.json cannot be read: {error}") from error
     heads = _setting_as(lambda pairs: [(int(layer), int(head)) for layer, head in pairs], settings, "alignment_heads")
-    return HuggingFaceTokenizer(_vocabulary(tokenizer, settings), tokenizer), heads
+    check_heads(heads, dims)
+    vocabulary = _vocabulary(tokenizer, settings)
+    if strange := [token for token in _all_tokens(vocabulary) if not 0 <= token < dims["n_vocab"]]:
+        raise ValueError(
+            f"{_SETTINGS} or the tokenizer name the token {strange[0]}; the model has {dims['n_vocab']}, counted from 0; "
+            "build the archive again"
+        )
+    return HuggingFaceTokenizer(vocabulary, tokenizer), heads
 
 
 def _check_arithmetic(configuration: Mapping[str, Any]) -> None:
@@ -63,20 +72,34 @@ def _check_arithmetic(configuration: Mapping[str, Any]) -> None:
 
 def _vocabulary(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Vocabulary:
     no_timestamps = _setting_as(int, settings, "no_timestamps_token_id")
-    languages = _setting_as(dict, settings, "lang_to_id") if "lang_to_id" in settings else {}
     return Vocabulary(
-        end_of_text=_setting_as(int, settings, "eos_token_id"),
-        start_of_transcript=_setting_as(int, settings, "decoder_start_token_id"),
+        end_of_text=_setting_as(_one_token, settings, "eos_token_id"),
+        start_of_transcript=_setting_as(_one_token, settings, "decoder_start_token_id"),
         start_of_previous=_token(tokenizer, "<|startofprev|>"),
         no_speech=no_timestamps - 1,
         no_timestamps=no_timestamps,
         first_timestamp=no_timestamps + 1,
         transcribe=_token(tokenizer, "<|transcribe|>"),
         translate=_token(tokenizer, "<|translate|>"),
-        languages={name.strip("<|>"): token for name, token in languages.items()},
+        languages=_setting_as(_languages, settings, "lang_to_id") if "lang_to_id" in settings else {},
         suppressed=_setting_as(_tokens, settings, "suppress_tokens"),
         suppressed_at_start=_setting_as(_tokens, settings, "begin_suppress_tokens"),
     )
+
+
+def _all_tokens(vocabulary: Vocabulary) -> Iterator[int]:
+    yield from (vocabulary.end_of_text, vocabulary.start_of_transcript, vocabulary.start_of_previous)
+    yield from (vocabulary.no_speech, vocabulary.first_timestamp, vocabulary.transcribe, vocabulary.translate)
+    yield from (*vocabulary.languages.values(), *vocabulary.suppressed, *vocabulary.suppressed_at_start)
+
+
+def _languages(values: Any) -> dict[str, int]:
+    return {name.strip("<|>"): int(token) for name, token in dict(values).items()}
+
+
+def _one_token(value: Any) -> int:
+    """transformers also writes a list of one."""
+    return int(value[0]) if isinstance(value, list) and len(value) == 1 else int(value)
 
 
 def _tokens(values: Any) -> tuple[int, ...]:

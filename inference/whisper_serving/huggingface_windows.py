@@ -48,7 +48,7 @@ class HuggingFaceWindows:
     ) -> None:
         self.tokenizer, self.filters = tokenizer, filters
         self.n_text: int = model.config.max_target_positions
-        self.window_decoder = WindowDecoder(tokenizer.vocabulary, self.n_text // PROMPT_SHARE, model.device)
+        self.window_decoder = WindowDecoder(tokenizer.vocabulary, self.n_text, model.device)
         self._model: Any = model
         self._heads = heads
 

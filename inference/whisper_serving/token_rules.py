@@ -39,7 +39,8 @@ class TokenRules:
     def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
         self._vocabulary = vocabulary
         self._suppressed = torch.tensor([*vocabulary.suppressed, vocabulary.no_timestamps], device=device)
-        self._at_start = torch.tensor(list(vocabulary.suppressed_at_start), device=device)
+        # Typed, since an own model may suppress nothing there.
+        self._at_start = torch.tensor(list(vocabulary.suppressed_at_start), dtype=torch.long, device=device)
 
     def apply(self, logits: torch.Tensor, said: Sequence[Sequence[int]]) -> None:
         """said: what each row has said so far in this window."""

@@ -55,11 +55,11 @@ class _Row:
 
 
 class WindowDecoder:
-    """max_tokens: said in one window at most; half of the model's text context. Source: openai-whisper decoding.py."""
+    """n_text: the model's text context in tokens."""
 
-    def __init__(self, vocabulary: Vocabulary, max_tokens: int, device: torch.device) -> None:
+    def __init__(self, vocabulary: Vocabulary, n_text: int, device: torch.device) -> None:
         self._vocabulary = vocabulary
-        self._max_tokens = max_tokens
+        self._n_text = n_text
         self._device = device
         self._rules = TokenRules(vocabulary, device)
 
@@ -73,16 +73,24 @@ class WindowDecoder:
         beams, candidates = min(beam_size or 1, most_rows), min(CANDIDATES_WHEN_SAMPLING, most_rows)
         no_speech, logits = self._hear(steps, prompt, 1)
         if temperature == 0 and beams > 1:
-            best = self._search(steps, logits, beams)
+            best = self._search(steps, logits, beams, self._most_tokens(prompt))
         else:
-            (best,) = self._sample(steps, logits, temperature, candidates if temperature > 0 else 1)
+            count = candidates if temperature > 0 else 1
+            (best,) = self._sample(steps, logits, temperature, count, self._most_tokens(prompt))
         return _decoded(best, no_speech[0], temperature)
 
     def decode_greedily(self, steps: WindowSteps, prompt: Sequence[int], n_windows: int) -> list[DecodedWindow]:
         """Several windows after the same prompt, each a row of `steps`."""
         no_speech, logits = self._hear(steps, prompt, n_windows)
-        best = self._sample(steps, logits, temperature=0, count=1)
+        best = self._sample(steps, logits, 0, 1, self._most_tokens(prompt))
         return [_decoded(row, silence, 0.0) for row, silence in zip(best, no_speech, strict=True)]
+
+    def _most_tokens(self, prompt: Sequence[int]) -> int:
+        """Said in one window: half of the context, or what a long prompt leaves. The last needs no room: nothing follows it.
+
+        Source: openai-whisper decoding.py, sample_len and the loop's end.
+        """
+        return min(self._n_text // PROMPT_SHARE, self._n_text + 1 - len(prompt))
 
     def _hear(self, steps: WindowSteps, prompt: Sequence[int], n_windows: int) -> tuple[list[float], torch.Tensor]:
         """(probability of no speech, logits of what is said first) for each window."""
@@ -91,14 +99,14 @@ class WindowDecoder:
         logits = steps.advance(tokens, (start, len(prompt) - 1))
         return logits[:, 0].softmax(-1)[:, self._vocabulary.no_speech].tolist(), logits[:, 1]
 
-    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float, count: int) -> list[_Row]:
+    def _sample(self, steps: WindowSteps, logits: torch.Tensor, temperature: float, count: int, most_tokens: int) -> list[_Row]:
         """The likeliest of `count` rows for each window."""
         windows = [window for window in range(len(logits)) for _ in range(count)]
         if count > 1:
             steps.select(windows)
             logits = logits[windows]
         active, finished = [_Row([], window=window) for window in windows], list[_Row]()
-        for _ in range(self._max_tokens):
+        for said in range(1, most_tokens + 1):
             self._rules.apply(logits, [row.tokens for row in active])
             chosen = logits.argmax(-1) if temperature == 0 else _draw(logits / temperature)
             gained = (logits.gather(-1, chosen[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
@@ -112,22 +120,23 @@ class WindowDecoder:
                     kept.append(index)
             if not kept:
                 break
+            if said == most_tokens:
+                finished += [active[index] for index in kept]
+                break
             if len(kept) < len(active):
                 kept = _without_gaps(kept)
                 active = [active[index] for index in kept]
                 steps.select(kept)
             logits = steps.advance(chosen[kept][:, None])[:, -1]
-        else:
-            finished += active
         finished.sort(key=lambda row: row.likelihood)
         best = {row.window: row for row in finished}
         return [best[window] for window in sorted(best)]
 
-    def _search(self, steps: WindowSteps, logits: torch.Tensor, beam_size: int) -> _Row:
+    def _search(self, steps: WindowSteps, logits: torch.Tensor, beam_size: int, most_tokens: int) -> _Row:
         steps.select([0] * beam_size)
         logits = logits.repeat(beam_size, 1)
         beams, finished = [_Row([]) for _ in range(beam_size)], list[_Row]()
-        for number in range(self._max_tokens):
+        for number in range(most_tokens):
             self._rules.apply(logits, [row.tokens for row in beams])
             values, tokens = logits.log_softmax(-1).topk(beam_size + 1)
             # At first all beams are the same one.
@@ -148,6 +157,8 @@ class WindowDecoder:
             if len(finished) >= beam_size:
                 break
             beams = [_Row([*beams[source].tokens, token], total) for total, source, token in kept]
+            if number + 1 == most_tokens:
+                break
             steps.select([source for _, source, _ in kept])
             logits = steps.advance(torch.tensor([[token] for _, _, token in kept], device=self._device))[:, -1]
         # Where too few ended by themselves, the likeliest unfinished ones take part.

@@ -16,7 +16,7 @@ CODE = ("code/inference.py", "code/whisper_serving/__init__.py", "code/whisperst
 
 def tiny_checkpoint() -> dict[str, Any]:
     """Weights of 4 x 1, of every tensor that Whisper has."""
-    from model_build.shapes import DIMENSIONS, expected_shapes
+    from whisperstack_contract.weight_shapes import DIMENSIONS, expected_shapes
 
     dims = dict(zip(DIMENSIONS, (2, 3, 4, 2, 1, 5, 3, 4, 2, 1), strict=True))
     return {

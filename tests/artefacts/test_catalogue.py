@@ -15,8 +15,8 @@ from infra.instances import InstanceType
 from model_build.artefact import BuiltArtefact
 from model_build.catalogue import GPU_INSTANCES, SIZES, WhisperSize
 from model_build.cli import app
-from model_build.shapes import DIMENSIONS, expected_shapes
 from tests.artefacts.forgery import Forgery
+from whisperstack_contract.weight_shapes import DIMENSIONS, expected_shapes
 
 
 def _list(output_root: Path) -> list[str]:

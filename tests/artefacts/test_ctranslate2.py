@@ -18,10 +18,10 @@ from model_build.checkpoint import Checkpoint, save_checkpoint
 from model_build.convert_ctranslate2 import convert
 from model_build.ctranslate2 import open_model, parse_model
 from model_build.errors import BuildError
-from model_build.shapes import expected_shapes
 from tests.artefacts.conftest import make_toy_model
 from whisper_serving.audio import decode
 from whisper_serving.settings import Settings
+from whisperstack_contract.weight_shapes import expected_shapes
 
 _GOOD = make_toy_model().to_bytes()
 

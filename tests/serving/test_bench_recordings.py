@@ -44,6 +44,17 @@ def test_what_cannot_be_measured_is_named_in_a_sentence(
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"), [("--engine", "--engine abacus is not known; choose from"), ("--model", "abacus")]
+)
+def test_what_is_no_engine_or_model_is_named_in_a_sentence(tmp_path: Path, option: str, sentence: str) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps([ENTRY]))
+    (tmp_path / "talk.wav").write_bytes(wav(np.zeros(16_000, np.float32)))
+    result = CliRunner().invoke(accuracy.app, [str(tmp_path), option, "abacus"])
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+
+
 def test_recordings_of_a_language_are_heard_as_one_in_orders_that_every_run_has() -> None:
     recordings = [
         accuracy.Recording(f"{number}.wav", language, f"{language} {number}", wav(np.zeros(16_000, np.float32)))
@@ -61,7 +72,7 @@ def test_recordings_of_a_language_are_heard_as_one_in_orders_that_every_run_has(
 def test_sigterm_removes_what_is_temporary(tmp_path: Path) -> None:
     script = """
 import signal, tempfile
-from bench.accuracy import end_on_sigterm
+from bench.interruption import end_on_sigterm
 end_on_sigterm()
 with tempfile.TemporaryDirectory():
     print("ready", flush=True)

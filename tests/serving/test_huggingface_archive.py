@@ -80,7 +80,12 @@ def test_it_starts_without_transformers(huggingface_folder: Path) -> None:
     [
         ("config.json", {"model_type": "bert"}, "config.json describes a 'bert' model"),
         ("config.json", {"num_mel_bins": "many"}, "num_mel_bins in config.json is 'many'"),
-        ("config.json", {"decoder_layers": 5}, "decoder.blocks.4"),
+        ("config.json", {"decoder_layers": 5}, "decoder.blocks.4.attn.key.weight is missing"),
+        ("config.json", {"encoder_layers": 3}, "encoder.blocks.3.attn.key.weight is in no model of these dimensions"),
+        ("config.json", {"max_source_positions": 1000}, "encoder.positional_embedding is torch.float"),
+        ("config.json", {"num_mel_bins": 128}, "it must be floating-point numbers [384, 128, 3]"),
+        ("config.json", {"decoder_attention_heads": 0}, "counted from 0"),
+        ("config.json", {"encoder_attention_heads": 5}, "a width of 384 cannot be shared by 5 audio attention heads"),
         (
             "config.json",
             {"scale_embedding": True},
@@ -88,6 +93,9 @@ def test_it_starts_without_transformers(huggingface_folder: Path) -> None:
         ),
         ("config.json", {"activation_function": "relu"}, "activation_function in config.json is 'relu'"),
         ("generation_config.json", {"alignment_heads": None}, "alignment_heads in generation_config.json is None"),
+        ("generation_config.json", {"alignment_heads": [[9, 9]]}, "the decoder has 4 layers of 6 heads"),
+        ("generation_config.json", {"suppress_tokens": [999_999]}, "the token 999999; the model has 51864, counted from 0"),
+        ("generation_config.json", {"lang_to_id": {"<|en|>": "x"}}, "lang_to_id in generation_config.json is {'<|en|>': 'x'}"),
         ("generation_config.json", {"suppress_tokens": None}, "suppress_tokens in generation_config.json is None"),
         ("generation_config.json", {"eos_token_id": "the end"}, "eos_token_id in generation_config.json is 'the end'"),
     ],
@@ -98,6 +106,22 @@ def test_what_a_file_must_not_say_is_named(
     values = json.loads((copied / name).read_bytes())
     (copied / name).write_text(json.dumps({**values, **change}))
     assert told in refusal()
+
+
+@pytest.mark.parametrize("numerics", ["fast", "exact"])
+def test_settings_as_transformers_may_write_them_are_understood(
+    copied: Path, handler: ModuleType, jfk: bytes, monkeypatch: pytest.MonkeyPatch, numerics: str
+) -> None:
+    monkeypatch.setenv("WHISPERSTACK_NUMERICS", numerics)
+    configuration = copied / "config.json"
+    configuration.write_text(json.dumps({**json.loads(configuration.read_bytes()), "tie_word_embeddings": False}))
+    path = copied / "generation_config.json"
+    values = json.loads(path.read_bytes())
+    end, start = values["eos_token_id"], values["decoder_start_token_id"]
+    changed = {"eos_token_id": [end], "decoder_start_token_id": [start], "begin_suppress_tokens": [], "suppress_tokens": []}
+    path.write_text(json.dumps({**values, **changed}))
+    answer = handler.transform_fn(handler.model_fn(str(copied)), jfk, "audio/mpeg", "application/json", Context())
+    assert "fellow Americans" in Transcript.from_json(answer).text
 
 
 @pytest.mark.parametrize("name", ["config.json", "generation_config.json", "tokenizer.json", "model.safetensors"])

@@ -58,6 +58,9 @@ def test_an_english_model_leaves_out_other_languages_and_says_so() -> None:
         understood([], "base")
 
 
+_ENTRY = '{"id": "a", "language": "en", "reference": "b", "file": "no.wav"}'
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -65,7 +68,10 @@ def test_an_english_model_leaves_out_other_languages_and_says_so() -> None:
         ("{", "is no JSON list"),
         ("[1]", "is no JSON list"),
         ('[{"id": "a"}]', "has an entry without 'language'"),
-        ('[{"id": "a", "language": "en", "reference": "", "file": "no.wav"}]', r"no\.wav cannot be read: "),
+        (f"[{_ENTRY}]", r"no\.wav cannot be read: "),
+        ('[{"id": "a", "language": "en", "reference": " ", "file": "no.wav"}]', "has the reference ' ' for a; write down"),
+        ('[{"id": "a", "language": "en", "reference": 1, "file": "no.wav"}]', "has the reference 1 for a; write down"),
+        (f"[{', '.join(2 * [_ENTRY])}]", "has the id a more than once"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_is_one_sentence(tmp_path: Path, content: str | None, sentence: str) -> None:

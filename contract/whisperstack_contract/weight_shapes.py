@@ -1,5 +1,6 @@
 """The tensors of a Whisper model, by arithmetic from its dimensions; nothing here needs torch."""
 
+from collections.abc import Mapping
 from typing import Final
 
 # As openai-whisper's ModelDimensions.
@@ -12,7 +13,7 @@ _CONVOLUTION_WIDTH: Final = 3  # frames; source: openai-whisper model.py, AudioE
 _MLP_WIDENING: Final = 4  # source: openai-whisper model.py, ResidualAttentionBlock
 
 
-def expected_shapes(dims: dict[str, int]) -> dict[str, tuple[int, ...]]:
+def expected_shapes(dims: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a Whisper model. Source: openai-whisper model.py (AudioEncoder, TextDecoder)."""
     width = dims["n_audio_state"]
     shapes: dict[str, tuple[int, ...]] = {
