@@ -36,7 +36,8 @@ class FastEngine:
     def load(cls, model_folder: Path, hardware: str | None, chunk_length_seconds: float) -> "FastEngine":
         """chunk_length_seconds: the most sound in one window, at most 30.
 
-        Raises ModelUnavailableError where weights or manifest are missing, or not what was built."""
+        Raises ModelUnavailableError where weights or manifest are missing, or not what was built.
+        """
         manifest, device = read_manifest(model_folder), choose_device(hardware)
         checkpoint = _read_checkpoint(model_folder, manifest)
         try:

@@ -16,6 +16,7 @@ from whisper_serving.token_rules import Vocabulary
 from whisper_serving.weights import checked_weights
 from whisperstack_contract.artefact import ArchiveManifest
 from whisperstack_contract.errors import ModelUnavailableError
+from whisperstack_contract.variables import EXACT, FAST, NUMERICS
 from whisperstack_contract.weight_names import OUTPUT_PROJECTION, dimensions_of, openai_name
 
 _Kind = TypeVar("_Kind")
@@ -49,7 +50,8 @@ def read_settings(folder: Path) -> tuple[HuggingFaceTokenizer, Sequence[tuple[in
     settings, dims = _read_json(folder / _SETTINGS), dimensions_of(_read_json(folder / _CONFIGURATION))
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises nothing more special
+    # The package raises plain Exception, whether the file is missing or wrong. Its text goes on to whoever asks.
+    except Exception as error:
         raise ValueError(f"tokenizer.json cannot be read: {error}") from error
     heads = _setting_as(lambda pairs: [(int(layer), int(head)) for layer, head in pairs], settings, "alignment_heads")
     check_heads(heads, dims)
@@ -66,7 +68,7 @@ def _check_arithmetic(configuration: Mapping[str, Any]) -> None:
     for name, wanted in _ARITHMETIC.items():
         if (found := configuration.get(name, wanted)) != wanted:
             raise ValueError(
-                f"{name} in config.json is {found!r}; set WHISPERSTACK_NUMERICS to exact, fast knows only {wanted!r}"
+                f"{name} in {_CONFIGURATION} is {found!r}; set {NUMERICS} to {EXACT}: {FAST} knows only {wanted!r}"
             )
 
 

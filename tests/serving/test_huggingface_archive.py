@@ -89,7 +89,7 @@ def test_it_starts_without_transformers(huggingface_folder: Path) -> None:
         (
             "config.json",
             {"scale_embedding": True},
-            "scale_embedding in config.json is True; set WHISPERSTACK_NUMERICS to exact",
+            "scale_embedding in config.json is True; set WHISPERSTACK_NUMERICS to exact: fast",
         ),
         ("config.json", {"activation_function": "relu"}, "activation_function in config.json is 'relu'"),
         ("generation_config.json", {"alignment_heads": None}, "alignment_heads in generation_config.json is None"),
